@@ -1,0 +1,83 @@
+/**
+ * The one error class below the doors. A door turns it into its own language with one table:
+ * src/fuse/errno-reply.ts (errno -> kernel) and src/s3api/errors.ts (errno + what was missing -> S3 code and status).
+ */
+
+/** Linux errno values (asm-generic/errno.h) that the file system answers with. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  EMLINK: 31,
+  ERANGE: 34,
+  EDEADLK: 35,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  ENOTEMPTY: 39,
+  ELOOP: 40,
+  ENODATA: 61,
+  EPROTO: 71,
+  EOPNOTSUPP: 95,
+  ETIMEDOUT: 110,
+  ESTALE: 116,
+  EDQUOT: 122,
+  ECANCELED: 125,
+} as const;
+
+export type ErrnoCode = keyof typeof ERRNO;
+
+/** A failed file-system operation: an errno by name and number, the operation, and what caused it. */
+export class FsError extends Error {
+  readonly code: ErrnoCode;
+  readonly errno: number;
+  readonly op: string;
+
+  /** @param detail what was wrong and what to do; must name no secret. */
+  constructor(code: ErrnoCode, op: string, detail?: string, options?: { cause?: unknown }) {
+    super(detail === undefined ? `${op}: ${code}` : `${op}: ${code}: ${detail}`, options);
+    this.name = 'FsError';
+    this.code = code;
+    this.errno = ERRNO[code];
+    this.op = op;
+  }
+}
+
+/** This session's lease ran out and the volume has fenced it: nothing it sends is executed any more. */
+export class SessionLostError extends FsError {
+  constructor(op: string) {
+    super('EIO', op, 'this session was suspended past its lease and is fenced; mount again');
+    this.name = 'SessionLostError';
+  }
+}
+
+/** A mistake in the user's input or environment: one line on stderr, exit status 2 (usage) or 1 (run time). */
+export class UserError extends Error {
+  readonly exitStatus: 1 | 2;
+
+  constructor(message: string, exitStatus: 1 | 2 = 1, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'UserError';
+    this.exitStatus = exitStatus;
+  }
+}
+
+/** Tells whether an error is an FsError with this errno name. */
+export function isFsError(error: unknown, code?: ErrnoCode): error is FsError {
+  return error instanceof FsError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,183 @@
+/**
+ * The data layer's contract: where bytes are, never what file or name they belong to. It does not know metadata: what
+ * it needs from there comes in through MapSource, CommitSink, PackSource and DeadSource, which src/vfs connects.
+ */
+import type { SliceRecord } from '../base/slice-record.ts';
+
+export interface ByteRange {
+  offset: number;
+  length: number;
+}
+
+/** An object store. Keys are ASCII paths such as chunks/0/1/1234_0_4194304. */
+export interface ObjectStore {
+  /** For messages and `status`: the URL without credentials. */
+  readonly url: string;
+  /** Whole object, or a range of it. @throws ObjectMissingError; any other error may be retried. */
+  get(key: string, range: ByteRange | undefined, signal?: AbortSignal): Promise<Buffer>;
+  /** Stores an object durably: it survives a power cut once this resolves. Parts are one object's consecutive bytes. */
+  put(key: string, data: readonly Buffer[], signal?: AbortSignal): Promise<void>;
+  /** Deletes many; a missing object counts as deleted. Answers the keys that could not be deleted with the reason. */
+  deleteMany(keys: readonly string[], signal?: AbortSignal): Promise<{ key: string; error: Error }[]>;
+  /** Keys after `after` in byte order under `prefix`, at most `limit`. */
+  list(
+    prefix: string,
+    after: string,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<{ key: string; sizeBytes: number; modifiedMs: number }[]>;
+  /** Undefined when missing. */
+  head(key: string, signal?: AbortSignal): Promise<{ sizeBytes: number } | undefined>;
+  close(): Promise<void>;
+}
+
+/** The named object does not exist. */
+export class ObjectMissingError extends Error {
+  readonly key: string;
+  constructor(key: string) {
+    super(`object ${key} is not in the store`);
+    this.name = 'ObjectMissingError';
+    this.key = key;
+  }
+}
+
+export interface FileChunkMap {
+  /** Content version the map belongs to. */
+  version: number;
+  /** File size in bytes at that version. */
+  sizeBytes: number;
+  chunks: Map<number, readonly SliceRecord[]>;
+  inline: Map<number, Buffer>;
+}
+
+/** Where a reader learns the slice map. `ino` is opaque here. */
+export interface MapSource {
+  /** Reads chunks [chunkIndex, chunkIndex + count). */
+  readMap(ino: number, chunkIndex: number, count: number): Promise<FileChunkMap>;
+  readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
+}
+
+/** A stored or inline piece, ready to be committed (same shape as meta's CommitPiece). */
+export type Piece = { chunkIndex: number; record: SliceRecord } | { chunkIndex: number; pos: number; inline: Buffer };
+
+/** Where a writer commits. Bytes are durable in the store before this is called. */
+export interface CommitSink {
+  reserveSliceId(): Promise<number>;
+  /** Largest number of bytes that may travel inline in one commit now (0 = store everything). */
+  inlineBytesMax(): number;
+  /** One script. `lastWriteMs`: Date.now() of the last write covered, local clock. */
+  commit(
+    ino: number,
+    pieces: Piece[],
+    options: { append: boolean; lastWriteMs: number; killPriv: boolean },
+  ): Promise<CommitResult>;
+}
+
+export interface CommitResult {
+  version: number;
+  sizeBytes: number;
+  /** Where an appended run was placed, else -1. */
+  offset: number;
+  inlineIds: number[];
+  recordCounts: { chunkIndex: number; count: number }[];
+}
+
+/**
+ * Write pipeline of one open inode (shared by all its handles in this process). Buffers per chunk; a slice freezes when
+ * full, on flush, when idle, under memory pressure; full blocks upload at once in parallel; commits go in order.
+ */
+export interface FileWriter {
+  /**
+   * Takes `data` (copied before the call returns, so the caller may reuse the buffer at once) at `offset`.
+   * Returns a promise only when the memory budget is exhausted or an earlier upload failed: back-pressure.
+   */
+  write(offset: number, data: Buffer, killPriv: boolean): Promise<void> | undefined;
+  /** O_APPEND: placed by the commit at the end of file as the metadata then knows it. */
+  append(data: Buffer, killPriv: boolean): Promise<void> | undefined;
+  /** Everything written so far is stored and committed, or the first error since the last flush is thrown (once). */
+  flush(): Promise<void>;
+  /** Copies unflushed bytes that overlap into `out` (file offset of out[0] = offset) over what the reader filled in. */
+  overlayPending(offset: number, out: Buffer): void;
+  readonly hasPending: boolean;
+  /** File size as this mount must show it: max(committed size, end of pending writes). */
+  pendingEnd(committedSize: number): number;
+  /** Local time of the last unflushed write, 0 when none. */
+  readonly lastWriteMs: number;
+  /** Drops everything pending (file removed, session fenced, truncate to 0 with nothing to keep). */
+  discard(): void;
+  close(): Promise<void>;
+}
+
+/** Read pipeline of one inode: slice map cached by version, block cache, single flight, readahead. */
+export interface FileReader {
+  /** Bytes [offset, offset+length) clamped to the map's file size. A plain value when everything is cached. */
+  read(offset: number, length: number): Buffer | Promise<Buffer>;
+  /** Drops the cached map: content changed elsewhere (version is what the change announced, if known). */
+  invalidate(version?: number): void;
+  /** Feeds a map that came along with another reply. */
+  offer(map: FileChunkMap): void;
+  close(): void;
+}
+
+export interface ChunkOptions {
+  /** Bytes of all write buffers and uploads in flight; writers wait beyond it. */
+  bufferBytes: number;
+  /** Bytes of the memory block cache. */
+  cacheBytes: number;
+  uploadParallel: number;
+  downloadParallel: number;
+  /** Retries of one object request are bounded by count and time. */
+  retryMax: number;
+  retryMs: number;
+  /** Idle slice freeze, ms. */
+  idleFlushMs: number;
+  readaheadBytesMax: number;
+}
+
+/** The data layer of a process. */
+export interface ChunkStore {
+  writer(ino: number, sink: CommitSink): FileWriter;
+  reader(ino: number, source: MapSource): FileReader;
+  /** Puts one whole slice (<= CHUNK_BYTES) as its blocks; used by the packer and by compaction. */
+  putSlice(id: number, data: readonly Buffer[]): Promise<void>;
+  /** Reads a range of a slice through cache and single flight. @throws ObjectMissingError, FsError EIO after retries. */
+  readSlice(id: number, sliceBytes: number, offset: number, length: number): Promise<Buffer>;
+  /** Deletes a slice's objects. Answers ids whose objects are gone. */
+  deleteSlices(slices: { id: number; sizeBytes: number }[]): Promise<number[]>;
+  /** Puts bytes that were just committed or packed into the cache, so that they are not read back. */
+  offerInline(id: number, data: Buffer): void;
+  stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number };
+  /** Waits for uploads in flight and closes the store. */
+  close(): Promise<void>;
+}
+
+export interface PackCandidate {
+  id: number;
+  ino: number;
+  chunkIndex: number;
+  sizeBytes: number;
+}
+
+/** What the packer needs from the metadata. */
+export interface PackSource {
+  candidates(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<PackCandidate[]>;
+  readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
+  begin(): Promise<number>;
+  swap(
+    packId: number,
+    packBytes: number,
+    swaps: { ino: number; chunkIndex: number; inlineId: number; packOffset: number; sizeBytes: number }[],
+  ): Promise<number>;
+  end(packId: number): Promise<void>;
+  /** 0..1: inline bytes against the volume's budget. */
+  fill(): number;
+  lease(): Promise<boolean>;
+}
+
+/** What the deletion queue needs from the metadata. */
+export interface DeadSource {
+  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
+  forget(ids: number[]): Promise<void>;
+  /** The scripts that dropped the last records are durable when this resolves. */
+  durable(): Promise<void>;
+}
