@@ -13,7 +13,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 /** Opens the process's log on stderr. Lines are JSON; `pretty` gives one human line each, for terminals. */
 export function createLogger(level: LogLevel, pretty: boolean): Logger {
   const stream = pretty ? { write: writePretty } : pino.destination({ dest: 2, sync: true });
-  return pino({ level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' }, stream);
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' }, stream);
 }
 
 /** A logger that says nothing, for tests and library use. */
