@@ -1,0 +1,75 @@
+-- Included (after core) by every script that changes something.
+-- ARGV[1] session id, ARGV[2] slot, ARGV[3] sequence number of the slot; the script's own arguments start at ARGV[4].
+-- Fencing: a session past its lease changes nothing and hears {'ESESSION'}. Exactly once: a repeated (slot, sequence)
+-- hears the kept reply. A script ends with `return finish({'OK', ...})`, or with {'ERRNO'} having changed nothing.
+local SID = ARGV[1]
+local SES = P .. 'ses:' .. SID
+
+local time = call('TIME')
+local NOW_S, NOW_N = tonumber(time[1]), tonumber(time[2]) * 1000
+local NOW_MS = NOW_S * 1000 + math.floor(NOW_N / 1000000)
+
+local begun = call('HMGET', SES, 'exp', 's' .. ARGV[2])
+if not begun[1] or tonumber(begun[1]) < NOW_MS then return { 'ESESSION' } end
+if begun[2] then
+  local seq, at = struct.unpack('<I8', begun[2])
+  if seq == tonumber(ARGV[3]) then return cmsgpack.unpack(string.sub(begun[2], at)) end
+  if seq > tonumber(ARGV[3]) then return { 'ESEQUENCE' } end
+end
+
+-- Invalidations of this call, published once at the end when another session is there to hear them.
+local invalidations = {}
+
+local function stale_inode(ino, version)
+  invalidations[#invalidations + 1] = struct.pack('<c1I8I8', 'I', tonumber(ino), version)
+end
+
+local function stale_entry(parent, name)
+  invalidations[#invalidations + 1] = struct.pack('<c1I8I2c0', 'E', tonumber(parent), #name, name)
+end
+
+local function stale_unlinked(ino)
+  invalidations[#invalidations + 1] = struct.pack('<c1I8', 'U', tonumber(ino))
+end
+
+local function stale_users()
+  invalidations[#invalidations + 1] = 'S'
+end
+
+-- Keeps the reply for a retry, publishes, answers. Replies are flat lists of strings and numbers (nested lists allowed).
+local function finish(reply)
+  call('HSET', SES, 's' .. ARGV[2], struct.pack('<I8', tonumber(ARGV[3])) .. cmsgpack.pack(reply))
+  if #invalidations > 0 and call('ZCARD', P .. 'ses') > 1 then
+    call('PUBLISH', P .. 'inv', struct.pack('<I8', tonumber(SID)) .. table.concat(invalidations))
+  end
+  return reply
+end
+
+-- Sets mtime and ctime (content changed) or ctime alone to the server's time.
+local function touch_content(a)
+  a.ms, a.mn, a.cs, a.cn = NOW_S, NOW_N, NOW_S, NOW_N
+end
+
+local function touch_change(a)
+  a.cs, a.cn = NOW_S, NOW_N
+end
+
+-- A fresh inode number. Never reused.
+local function new_ino()
+  return fmt(call('HINCRBY', P .. 'n', 'ino', 1))
+end
+
+-- The first of `count` fresh slice ids: max(last + 1, milliseconds x 4096), so that a volume restored from an old copy
+-- cannot name a block twice.
+local function new_slices(count)
+  local last = tonumber(call('HGET', P .. 'n', 'slice') or '0')
+  local first = math.max(last + 1, NOW_MS * 4096)
+  call('HSET', P .. 'n', 'slice', fmt(first + count - 1))
+  return first
+end
+
+-- The inode lost its last name: it waits in `del` (score = when it may go, ms) until no session can have it open.
+local function bury(ino, a)
+  call('ZADD', P .. 'del', NOW_MS + tonumber(call('HGET', P .. 'n', 'graceMs') or '75000'), ino)
+  stale_unlinked(ino)
+end
