@@ -11,8 +11,8 @@ const out = join(root, outFlag < 0 ? 'dist' : process.argv[outFlag + 1]);
 rmSync(out, { recursive: true, force: true });
 const tsc = join(root, 'node_modules', '.bin', 'tsc');
 const compiled = spawnSync(tsc, ['-p', root, '--outDir', out], { stdio: 'inherit' });
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 copyLua(join(root, 'src'));
+process.exitCode = compiled.status ?? 1;
 
 function copyLua(dir) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
