@@ -1,0 +1,208 @@
+/**
+ * Which operation a request means: scope (service, bucket, object) x method x subresource. Pure data; the functions
+ * behind the names are in operation-table.ts. What no row names is refused: unknown subresources with NotImplemented,
+ * wrong methods with MethodNotAllowed; nothing falls through to PutObject or ListObjects.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+ */
+import { S3Error } from './errors.ts';
+
+export type Scope = 'service' | 'bucket' | 'object';
+
+/** Operations that this gateway implements. */
+export type OperationName =
+  | 'AbortMultipartUpload'
+  | 'CompleteMultipartUpload'
+  | 'CopyObject'
+  | 'CreateBucket'
+  | 'CreateMultipartUpload'
+  | 'DeleteBucket'
+  | 'DeleteBucketTagging'
+  | 'DeleteObject'
+  | 'DeleteObjects'
+  | 'DeleteObjectTagging'
+  | 'GetBucketAccelerateConfiguration'
+  | 'GetBucketAcl'
+  | 'GetBucketCors'
+  | 'GetBucketEncryption'
+  | 'GetBucketLifecycleConfiguration'
+  | 'GetBucketLocation'
+  | 'GetBucketLogging'
+  | 'GetBucketNotificationConfiguration'
+  | 'GetBucketOwnershipControls'
+  | 'GetBucketPolicy'
+  | 'GetBucketPolicyStatus'
+  | 'GetBucketReplication'
+  | 'GetBucketRequestPayment'
+  | 'GetBucketTagging'
+  | 'GetBucketVersioning'
+  | 'GetBucketWebsite'
+  | 'GetObject'
+  | 'GetObjectAcl'
+  | 'GetObjectAttributes'
+  | 'GetObjectLockConfiguration'
+  | 'GetObjectTagging'
+  | 'GetPublicAccessBlock'
+  | 'HeadBucket'
+  | 'HeadObject'
+  | 'ListBuckets'
+  | 'ListMultipartUploads'
+  | 'ListObjects'
+  | 'ListObjectsV2'
+  | 'ListObjectVersions'
+  | 'ListParts'
+  | 'PutBucketAcl'
+  | 'PutBucketTagging'
+  | 'PutObject'
+  | 'PutObjectAcl'
+  | 'PutObjectTagging'
+  | 'UploadPart'
+  | 'UploadPartCopy';
+
+type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+type Row = Partial<Record<Method, OperationName>>;
+
+/** Without a subresource. */
+const PLAIN: Record<Scope, Row> = {
+  service: { GET: 'ListBuckets' },
+  bucket: { GET: 'ListObjects', HEAD: 'HeadBucket', PUT: 'CreateBucket', DELETE: 'DeleteBucket' },
+  object: { GET: 'GetObject', HEAD: 'HeadObject', PUT: 'PutObject', DELETE: 'DeleteObject' },
+};
+
+/** Query parameters that name another resource; a row left out (`{}`) is known and not implemented. */
+const SUBRESOURCES: Record<Scope, Record<string, Row>> = {
+  service: {},
+  bucket: {
+    abac: {},
+    accelerate: { GET: 'GetBucketAccelerateConfiguration' },
+    acl: { GET: 'GetBucketAcl', PUT: 'PutBucketAcl' },
+    analytics: {},
+    cors: { GET: 'GetBucketCors' },
+    delete: { POST: 'DeleteObjects' },
+    encryption: { GET: 'GetBucketEncryption' },
+    'intelligent-tiering': {},
+    inventory: {},
+    lifecycle: { GET: 'GetBucketLifecycleConfiguration' },
+    location: { GET: 'GetBucketLocation' },
+    logging: { GET: 'GetBucketLogging' },
+    metadataConfiguration: {},
+    metadataInventoryTable: {},
+    metadataJournalTable: {},
+    metadataAnnotationTable: {},
+    metadataTable: {},
+    metrics: {},
+    notification: { GET: 'GetBucketNotificationConfiguration' },
+    'object-lock': { GET: 'GetObjectLockConfiguration' },
+    ownershipControls: { GET: 'GetBucketOwnershipControls' },
+    policy: { GET: 'GetBucketPolicy' },
+    policyStatus: { GET: 'GetBucketPolicyStatus' },
+    publicAccessBlock: { GET: 'GetPublicAccessBlock' },
+    replication: { GET: 'GetBucketReplication' },
+    requestPayment: { GET: 'GetBucketRequestPayment' },
+    session: {},
+    tagging: { GET: 'GetBucketTagging', PUT: 'PutBucketTagging', DELETE: 'DeleteBucketTagging' },
+    uploads: { GET: 'ListMultipartUploads' },
+    versioning: { GET: 'GetBucketVersioning' },
+    versions: { GET: 'ListObjectVersions' },
+    website: { GET: 'GetBucketWebsite' },
+  },
+  object: {
+    acl: { GET: 'GetObjectAcl', PUT: 'PutObjectAcl' },
+    annotation: {},
+    annotations: {},
+    append: {},
+    attributes: { GET: 'GetObjectAttributes' },
+    encryption: {},
+    'legal-hold': {},
+    renameObject: {},
+    restore: {},
+    retention: {},
+    select: {},
+    tagging: { GET: 'GetObjectTagging', PUT: 'PutObjectTagging', DELETE: 'DeleteObjectTagging' },
+    torrent: {},
+    uploadId: {
+      GET: 'ListParts',
+      PUT: 'UploadPart',
+      POST: 'CompleteMultipartUpload',
+      DELETE: 'AbortMultipartUpload',
+    },
+    uploads: { POST: 'CreateMultipartUpload' },
+  },
+};
+
+/** What routing looks at. */
+export interface RouteRequest {
+  method: string;
+  scope: Scope;
+  query: ReadonlyMap<string, string>;
+  headers: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Names the operation.
+ * @throws S3Error NotImplemented (known but unsupported, or browser forms), MethodNotAllowed, InvalidRequest (a
+ * subresource of another scope, a copy source where nothing is copied), InvalidArgument (partNumber without uploadId).
+ */
+export function route(request: RouteRequest): OperationName {
+  const { method, scope, query } = request;
+  const found = query.size === 0 ? undefined : findSubresource(scope, query);
+  const operation = found === undefined ? plainOperation(request) : subresourceOperation(found, request);
+  return request.headers['x-amz-copy-source'] === undefined ? operation : copyOperation(operation, method);
+}
+
+function findSubresource(scope: Scope, query: ReadonlyMap<string, string>): string | undefined {
+  const rows = SUBRESOURCES[scope];
+  let found: string | undefined;
+  for (const name of query.keys()) {
+    if (Object.hasOwn(rows, name)) found ??= name;
+    else refuseForeign(scope, name);
+  }
+  return found;
+}
+
+/** A subresource of the other scope is a mistake; `uploadId` and friends on a bucket must not become ListObjects. */
+function refuseForeign(scope: Scope, name: string): void {
+  if (scope === 'object' && Object.hasOwn(SUBRESOURCES.bucket, name)) {
+    throw new S3Error('InvalidRequest', { message: `Key is not expected for the ?${name} subresource` });
+  }
+  if (scope === 'bucket' && Object.hasOwn(SUBRESOURCES.object, name)) {
+    throw new S3Error('InvalidRequest', { message: `A key is required for the ?${name} subresource` });
+  }
+}
+
+function plainOperation({ method, scope, query, headers }: RouteRequest): OperationName {
+  if (scope === 'bucket' && method === 'GET' && query.get('list-type') === '2') return 'ListObjectsV2';
+  if (scope === 'object' && method === 'PUT' && query.has('partNumber')) {
+    throw new S3Error('InvalidArgument', { message: 'This operation does not accept a partNumber without uploadId' });
+  }
+  if (method === 'POST' && scope === 'bucket' && headers['content-type']?.startsWith('multipart/form-data')) {
+    throw new S3Error('NotImplemented', { message: 'Browser form uploads (POST policy) are not implemented.' });
+  }
+  if (method === 'OPTIONS') throw new S3Error('NotImplemented', { message: 'CORS is not implemented.' });
+  return PLAIN[scope][method as Method] ?? refuseMethod(method, PLAIN[scope]);
+}
+
+function subresourceOperation(name: string, { method, scope }: RouteRequest): OperationName {
+  const row = SUBRESOURCES[scope][name]!;
+  const operation = row[method as Method];
+  if (operation !== undefined) return operation;
+  // HEAD of a subresource and POST where S3 has none are wrong methods; a missing write half is not implemented yet.
+  if (method === 'GET' || method === 'PUT' || method === 'DELETE' || Object.keys(row).length === 0) {
+    if (name !== 'uploads' && name !== 'uploadId' && name !== 'delete') {
+      throw new S3Error('NotImplemented', { message: `${method} ?${name} is not implemented.` });
+    }
+  }
+  return refuseMethod(method, row);
+}
+
+function copyOperation(operation: OperationName, method: string): OperationName {
+  if (operation === 'PutObject') return 'CopyObject';
+  if (operation === 'UploadPart') return 'UploadPartCopy';
+  throw new S3Error('InvalidRequest', { message: `x-amz-copy-source is not expected for this ${method} request` });
+}
+
+function refuseMethod(method: string, row: Row): never {
+  throw new S3Error('MethodNotAllowed', {
+    fields: { Method: method },
+    headers: { Allow: Object.keys(row).join(', ') },
+  });
+}

@@ -1,0 +1,204 @@
+/**
+ * XML in and out, on byte strings (latin1 text that holds UTF-8 bytes), so that keys cross without being decoded.
+ *
+ * Writing: every character that XML 1.0 cannot hold, or that parsers change (CR, LF, TAB), becomes a reference as AWS
+ * does (`&#x1;`); bytes that are no UTF-8 become U+FFFD (a client that must see them lists with encoding-type=url).
+ * Reading: fast-xml-parser finds the structure; references are decoded here, unknown ones refused, DTDs refused.
+ */
+import { isUtf8 } from 'node:buffer';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import type { ByteString } from '../meta/types.ts';
+import { S3Error } from './errors.ts';
+
+export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
+const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
+const DEPTH_MAX = 16;
+const ELEMENTS_MAX = 60_000;
+
+const PLAIN = /^[\x20-\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]*$/;
+const SPECIAL = /[&<>"\x00-\x1f\x7f]|\xef\xbf[\xbe\xbf]/g;
+
+/** Encodes JavaScript text (a user's name, a message) as the UTF-8 bytes that the writer takes. */
+export function utf8ByteString(text: string): ByteString {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** Escapes bytes for element content and attribute values. */
+export function escapeXml(text: ByteString): ByteString {
+  if (PLAIN.test(text)) return text;
+  return validUtf8(text).replace(SPECIAL, reference);
+}
+
+/** `<name>text</name>`, escaped. Numbers and booleans are written as JavaScript spells them. */
+export function element(name: string, text: ByteString | number | boolean): ByteString {
+  return `<${name}>${typeof text === 'string' ? escapeXml(text) : text}</${name}>`;
+}
+
+/** element(), or nothing when there is no value. */
+export function optionalElement(name: string, text: ByteString | number | boolean | undefined): ByteString {
+  return text === undefined ? '' : element(name, text);
+}
+
+/** `<name>inner</name>` around content that is XML already. */
+export function wrap(name: string, inner: ByteString): ByteString {
+  return `<${name}>${inner}</${name}>`;
+}
+
+/** A whole response document with S3's namespace. `inner` is XML already. */
+export function xmlDocument(root: string, inner: ByteString): Buffer {
+  return Buffer.from(`${DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${inner}</${root}>`, 'latin1');
+}
+
+/** A document without namespace (errors). */
+export function plainXmlDocument(root: string, inner: ByteString): Buffer {
+  return Buffer.from(`${DECLARATION}<${root}>${inner}</${root}>`, 'latin1');
+}
+
+/** `2026-11-22T08:45:00.000Z`, the form of every time in S3's XML. */
+export function xmlTime(sec: number, nsec: number): string {
+  return new Date(sec * 1000 + Math.floor(nsec / 1_000_000)).toISOString();
+}
+
+function validUtf8(text: ByteString): ByteString {
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? text : utf8ByteString(bytes.toString('utf8'));
+}
+
+function reference(found: string): string {
+  switch (found) {
+    case '&':
+      return '&amp;';
+    case '<':
+      return '&lt;';
+    case '>':
+      return '&gt;';
+    case '"':
+      return '&quot;';
+    case '\xef\xbf\xbe':
+      return '&#xFFFE;';
+    case '\xef\xbf\xbf':
+      return '&#xFFFF;';
+    default:
+      return `&#x${found.charCodeAt(0).toString(16).toUpperCase()};`;
+  }
+}
+
+/** An element of a request document. Prefixes are dropped from names; text is decoded bytes, spaces kept. */
+export interface XmlNode {
+  name: string;
+  attributes: Record<string, ByteString>;
+  /** Text and CDATA directly inside, joined. */
+  text: ByteString;
+  children: XmlNode[];
+}
+
+type Parsed = Record<string, unknown> & { ':@'?: Record<string, string> };
+
+// Options are spelled out so that a release of the parser cannot change what a request means.
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  removeNSPrefix: false,
+  allowBooleanAttributes: false,
+  parseTagValue: false,
+  parseAttributeValue: false,
+  trimValues: false,
+  processEntities: false,
+  htmlEntities: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  cdataPropName: '#cdata',
+  textNodeName: '#text',
+});
+
+/**
+ * Parses a request body.
+ * @param rootName the root element it must have (any namespace or none)
+ * @throws S3Error MalformedXML: not well-formed UTF-8 XML, another root, a DTD, too deep or too many elements.
+ */
+export function parseXml(body: Buffer, rootName: string): XmlNode {
+  const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body;
+  if (bytes.length === 0 || !isUtf8(bytes)) throw new S3Error('MalformedXML');
+  const text = bytes.toString('latin1');
+  if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY')) throw new S3Error('MalformedXML');
+  const roots = convert(parseOrdered(text), 1, { count: 0 });
+  const root = roots.children[0];
+  if (roots.children.length !== 1 || root?.name !== rootName || roots.text.trim() !== '') {
+    throw new S3Error('MalformedXML');
+  }
+  return root;
+}
+
+/** The first child of that name. */
+export function child(node: XmlNode, name: string): XmlNode | undefined {
+  return node.children.find((one) => one.name === name);
+}
+
+/** All children of that name, in order. */
+export function childrenOf(node: XmlNode, name: string): XmlNode[] {
+  return node.children.filter((one) => one.name === name);
+}
+
+/** Text of the first child of that name. */
+export function childText(node: XmlNode, name: string): ByteString | undefined {
+  return child(node, name)?.text;
+}
+
+function parseOrdered(text: string): Parsed[] {
+  try {
+    const valid = XMLValidator.validate(text, { allowBooleanAttributes: false });
+    if (valid !== true) throw new S3Error('MalformedXML');
+    return parser.parse(text) as Parsed[];
+  } catch (error) {
+    throw error instanceof S3Error ? error : new S3Error('MalformedXML', { cause: error });
+  }
+}
+
+function convert(items: Parsed[], depth: number, budget: { count: number }): XmlNode {
+  const node: XmlNode = { name: '', attributes: {}, text: '', children: [] };
+  if (depth > DEPTH_MAX) throw new S3Error('MalformedXML');
+  for (const item of items) {
+    for (const key in item) {
+      if (key === ':@') continue;
+      if (key === '#text') node.text += decodeReferences(String(item[key]));
+      else if (key === '#cdata') node.text += cdataText(item[key]);
+      else node.children.push(convertElement(key, item, depth, budget));
+    }
+  }
+  return node;
+}
+
+function convertElement(key: string, item: Parsed, depth: number, budget: { count: number }): XmlNode {
+  budget.count += 1;
+  if (budget.count > ELEMENTS_MAX) throw new S3Error('MalformedXML');
+  const node = convert(item[key] as Parsed[], depth + 1, budget);
+  node.name = key.slice(key.indexOf(':') + 1);
+  const attributes = item[':@'];
+  for (const name in attributes) node.attributes[name] = decodeReferences(attributes[name]!);
+  return node;
+}
+
+function cdataText(inner: unknown): ByteString {
+  return (inner as Parsed[]).map((item) => String(item['#text'])).join('');
+}
+
+const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+// XML 1.0 section 2.11: line ends become LF; a CR that is meant comes as a reference.
+function decodeReferences(text: string): ByteString {
+  const lines = text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text;
+  if (!lines.includes('&')) return lines;
+  return lines.replace(/&([^;&<]{0,12})(;?)/g, (_, name: string, end: string) => {
+    if (end === '') throw new S3Error('MalformedXML');
+    return NAMED[name] ?? codePointBytes(name);
+  });
+}
+
+function codePointBytes(name: string): ByteString {
+  const match = /^#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}))$/.exec(name);
+  if (match === null) throw new S3Error('MalformedXML');
+  const code = match[1] === undefined ? Number(match[2]) : Number.parseInt(match[1], 16);
+  if (code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) throw new S3Error('MalformedXML');
+  return utf8ByteString(String.fromCodePoint(code));
+}
