@@ -1,7 +1,5 @@
--- Included (after core and mutate) by scripts that add or take away slice records.
+-- Included (after core, mutate and map) by scripts that add or take away slice records.
 --
---   s<ino>:<chunk>  records of 24 bytes in commit order: pos, slice id, slice size (bit 31: inline), offset, length
---   k<ino>          zset of the chunks >= 1 that have records (score = member = chunk), so that nothing walks holes
 --   b<id>           bytes of an inline slice
 --   inq             zset of inline slices by age: score = commit ms, member = <I8I8I4I4> id, ino, chunk, size
 --   ref             hash: slice id -> number of records beyond the first (stored and inline slices, not packs)
@@ -12,10 +10,6 @@
 --   n               counters `bytes` (sum of file sizes) and `inline` (bytes held in b<id>)
 --
 -- Every record is one reference. Content changes bump the version; moving bytes (packing, compaction) does not.
-local RECORD = '<I4I8I4I4I4'
-local RECORD_BYTES = 24
-local INLINE_BIT = 2147483648
-local FILE_MAX = 17592186044416
 -- Chunks dropped at once in the calling script; more are handed to an unnamed inode that `reap` frees in steps.
 local DROP_CHUNKS = 256
 -- A chunk of more records is truncated by a zero record instead of being rewritten.
@@ -24,14 +18,6 @@ local BATCH = 500
 
 -- Attr.flags: mtime was set by utimens at the time ctime tells; a commit of an earlier write must not override it.
 local F_MTIME = 64
-
-local function chunk_key(ino, chunk)
-  return P .. 's' .. ino .. ':' .. chunk
-end
-
-local function chunk_records(ino, chunk)
-  return call('GET', chunk_key(ino, chunk)) or ''
-end
 
 -- Appends packed records; answers how many the chunk has now.
 local function chunk_append(ino, chunk, packed)
@@ -47,18 +33,6 @@ local function chunk_store(ino, chunk, packed)
   else
     call('SET', chunk_key(ino, chunk), packed)
   end
-end
-
--- Existing chunks in [first, last] in order, at most `limit`.
-local function chunks_between(ino, first, last, limit)
-  local found = {}
-  if first == 0 and last >= 0 and call('EXISTS', chunk_key(ino, 0)) == 1 then found[1] = 0 end
-  if last >= 1 then
-    for _, chunk in ipairs(call('ZRANGEBYSCORE', P .. 'k' .. ino, math.max(first, 1), last, 'LIMIT', 0, limit)) do
-      found[#found + 1] = tonumber(chunk)
-    end
-  end
-  return found
 end
 
 local function inq_member(id, ino, chunk, size)
@@ -285,6 +259,13 @@ local function chunk_trim(ino, chunk, cut)
   local rest = table.concat(kept)
   chunk_store(ino, chunk, rest)
   slices_release(ino, chunk, gone, rest)
+end
+
+-- The content changed now, by a caller whose time counts: version, mtime and ctime.
+local function content_changed(a)
+  a.version = a.version + 1
+  if has(a.flags, F_MTIME) then a.flags = a.flags - F_MTIME end
+  touch_content(a)
 end
 
 -- Sets a file's size (truncate and extend): frees what is behind it, counts used bytes, bumps the version. Changes

@@ -1,0 +1,56 @@
+-- Included (after core) by scripts that read slice maps, and before lib/slices by those that change them.
+--
+--   s<ino>:<chunk>  records of 24 bytes in commit order: pos, slice id, slice size (bit 31: inline), offset, length;
+--                   a later record hides what it overlaps, slice 0 is zeros, what no record covers is a hole
+--   k<ino>          zset of the chunks >= 1 that have records (score = member = chunk), so that nothing walks holes
+local RECORD = '<I4I8I4I4I4'
+local RECORD_BYTES = 24
+local INLINE_BIT = 2147483648
+local FILE_MAX = 17592186044416
+
+local function chunk_key(ino, chunk)
+  return P .. 's' .. ino .. ':' .. chunk
+end
+
+local function chunk_records(ino, chunk)
+  return call('GET', chunk_key(ino, chunk)) or ''
+end
+
+-- Existing chunks in [first, last] in order, at most `limit`.
+local function chunks_between(ino, first, last, limit)
+  local found = {}
+  if first == 0 and last >= 0 and call('EXISTS', chunk_key(ino, 0)) == 1 then found[1] = 0 end
+  if last >= 1 then
+    for _, chunk in ipairs(call('ZRANGEBYSCORE', P .. 'k' .. ino, math.max(first, 1), last, 'LIMIT', 0, limit)) do
+      found[#found + 1] = tonumber(chunk)
+    end
+  end
+  return found
+end
+
+-- What the records of a chunk show within [from, to): a list, by position, of {pos, len, id, size, off}. Slice 0 is
+-- zeros; holes are left out. Cost: records x pieces.
+local function map_visible(packed, from, to)
+  local open = { { from, to } }
+  local pieces = {}
+  for at = #packed - RECORD_BYTES + 1, 1, -RECORD_BYTES do
+    if #open == 0 then break end
+    local pos, id, size, off, len = struct.unpack(RECORD, packed, at)
+    if pos < to and pos + len > from then
+      local still = {}
+      for _, range in ipairs(open) do
+        local low, high = math.max(range[1], pos), math.min(range[2], pos + len)
+        if low < high then
+          pieces[#pieces + 1] = { low, high - low, id, size, off + low - pos }
+          if range[1] < low then still[#still + 1] = { range[1], low } end
+          if high < range[2] then still[#still + 1] = { high, range[2] } end
+        else
+          still[#still + 1] = range
+        end
+      end
+      open = still
+    end
+  end
+  table.sort(pieces, function(x, y) return x[1] < y[1] end)
+  return pieces
+end
