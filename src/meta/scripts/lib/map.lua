@@ -54,3 +54,26 @@ local function map_visible(packed, from, to)
   table.sort(pieces, function(x, y) return x[1] < y[1] end)
   return pieces
 end
+
+-- Records of `count` chunks from `first`, and the inline bytes they name, latest records first, as long as they fit.
+-- Answers a list of packed chunks, the packed ids (<I8 each) and the bytes in the order of the ids.
+local function map_run(ino, first, count, inline_max)
+  local chunks, ids, bytes, seen = {}, {}, {}, {}
+  for i = 1, count do
+    local packed = chunk_records(ino, first + i - 1)
+    chunks[i] = packed
+    for at = #packed - RECORD_BYTES + 1, 1, -RECORD_BYTES do
+      local _, id, size = struct.unpack(RECORD, packed, at)
+      if size >= INLINE_BIT and size - INLINE_BIT <= inline_max and not seen[id] and #ids < 4000 then
+        seen[id] = true
+        local content = call('GET', P .. 'b' .. fmt(id))
+        if content then
+          inline_max = inline_max - #content
+          ids[#ids + 1] = struct.pack('<I8', id)
+          bytes[#bytes + 1] = content
+        end
+      end
+    end
+  end
+  return chunks, table.concat(ids), bytes
+end

@@ -286,3 +286,21 @@ local function content_resize(ino, a, size)
   a.version = a.version + 1
   return true
 end
+
+-- Makes [from, to) of a file read as zeros: whole chunks lose their records, the others get a zero record.
+local function content_zero(ino, from, to)
+  if from >= to then return end
+  local first, last = math.floor(from / CHUNK), math.floor((to - 1) / CHUNK)
+  local low, high = from - first * CHUNK, to - last * CHUNK
+  local function part(chunk, a, b)
+    if a == 0 and b == CHUNK then
+      chunk_drop(ino, chunk)
+    elseif call('EXISTS', chunk_key(ino, chunk)) == 1 then
+      chunk_append(ino, chunk, zero_record(a, b - a))
+    end
+  end
+  if first == last then return part(first, low, high) end
+  part(first, low, CHUNK)
+  part(last, 0, high)
+  slices_drop(ino, first + 1, last - 1)
+end

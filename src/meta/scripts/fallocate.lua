@@ -1,0 +1,28 @@
+-- @include core mutate map slices pieces
+-- ARGV[4] ino, [5] 'extend', 'keep-size', 'punch', 'zero' or 'zero-keep-size', [6] offset, [7] length, [8] '1' clears
+-- set-id bits. Space is not reserved: blocks are written when bytes come.
+-- Returns {'OK', attributes, inline bytes of the volume}. Errors: ENOENT, EINVAL, EFBIG.
+local ino, mode, offset, length = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local a = attr_get(ino)
+if not a then return { 'ENOENT' } end
+if bit.band(a.mode, S_IFMT) ~= S_IFREG then return { 'EINVAL' } end
+local last = offset + length
+if last > FILE_MAX then return { 'EFBIG' } end
+
+if mode == 'keep-size' then
+  touch_change(a)
+  return finish({ 'OK', attr_set(ino, a), inline_total() })
+end
+if mode ~= 'extend' then content_zero(ino, offset, math.min(last, a.size)) end
+if last > a.size and (mode == 'extend' or mode == 'zero') then
+  used_add(last - a.size)
+  a.size = last
+elseif mode == 'extend' then
+  touch_change(a)
+  return finish({ 'OK', attr_set(ino, a), inline_total() })
+end
+content_changed(a)
+if ARGV[8] == '1' then kill_priv(a) end
+local packed = attr_set(ino, a)
+stale_inode(ino, a.version)
+return finish({ 'OK', packed, inline_total() })

@@ -1,0 +1,4 @@
+-- @include core mutate
+-- The objects of these slices are gone. ARGV[4...] `id:size`. Returns {'OK'}.
+call('ZREM', P .. 'gc', unpack(ARGV, 4))
+return finish({ 'OK' })

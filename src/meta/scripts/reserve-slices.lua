@@ -1,0 +1,3 @@
+-- @include core mutate
+-- ARGV[4] count. Returns {'OK', first of `count` consecutive slice ids}.
+return finish({ 'OK', fmt(new_slices(tonumber(ARGV[4]))) })
