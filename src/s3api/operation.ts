@@ -1,11 +1,9 @@
 /** The contract between the gateway's front (server, authentication, payload, routing) and the S3 operations. */
+import type { ChecksumAlgorithm } from '../base/checksums.ts';
 import type { Logger } from '../base/log.ts';
 import type { ByteString, Entry, User } from '../meta/types.ts';
 import type { Context, Vfs } from '../vfs/types.ts';
 import type { Absent } from './errors.ts';
-
-/** Checksum algorithms by the name S3 uses in XML and in S3Record.checksums. */
-export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256';
 
 /** What a fully read and verified payload was. */
 export interface PayloadSummary {
