@@ -1,8 +1,12 @@
--- @include core mutate map slices pieces
 -- Shares slices of a source range with a target: moves no bytes. Bounded: stops after `most` records or 64 chunks.
 -- ARGV[4] source ino, [5] source offset, [6] target ino, [7] target offset, [8] length, [9] most records
 -- Returns {'OK', target's attributes, bytes copied, length now known to be copied in all (clamped to the source)}.
 -- Errors: ENOENT, EINVAL (no regular files, ranges of one file overlap), EFBIG.
+--@include core
+--@include mutate
+--@include map
+--@include slices
+--@include pieces
 local source, target = ARGV[4], ARGV[6]
 local from, to, length, most = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local s, t = attr_get(source), attr_get(target)

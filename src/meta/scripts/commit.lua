@@ -1,10 +1,13 @@
--- @include core mutate map slices
 -- Makes written pieces part of a file: records, inline bytes, size, times, version. Their stored bytes are durable.
 -- ARGV[4] ino, [5] 'w' pieces stand where they say or 'a' they are one run that goes to the end of file,
 -- [6] mtime seconds, [7] nanoseconds, [8] '1' clears set-id bits,
 -- [9] pieces: <I4 chunk and a record each (inline: slice id 0 and the inline bit), [10...] bytes of the inline pieces
 -- Returns {'OK', attributes, offset of an appended run or -1, inline bytes of the volume, <I8... ids of inline pieces,
 -- <I4I4... chunk and its record count}. Errors: ENOENT, EISDIR, EINVAL (no regular file), EFBIG.
+--@include core
+--@include mutate
+--@include map
+--@include slices
 local ino = ARGV[4]
 local a = attr_get(ino)
 if not a then return { 'ENOENT' } end

@@ -1,8 +1,11 @@
--- @include core mutate map slices
 -- Replaces the first records of a chunk by others that show the same bytes, if they are still its first records: an
 -- append that came meanwhile stays behind them. Version and times stay.
 -- ARGV[4] ino, [5] chunk, [6] packed prefix, [7] packed replacement (fresh stored slices, or slices of the prefix)
 -- Returns {'OK', 1 or 0}. Errors: EINVAL (a fresh inline record).
+--@include core
+--@include mutate
+--@include map
+--@include slices
 local ino, chunk, prefix, replacement = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local packed = chunk_records(ino, chunk)
 if #prefix == 0 or string.sub(packed, 1, #prefix) ~= prefix then return finish({ 'OK', 0 }) end

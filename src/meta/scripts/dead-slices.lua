@@ -1,6 +1,6 @@
--- @include core
 -- Stored slices whose grace is over and that no record names. ARGV[1] limit
 -- Returns {'OK', `id:size`...}.
+--@include core
 local time = call('TIME')
 local now = fmt(tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local dead = {}

@@ -1,7 +1,11 @@
--- @include core mutate map slices pieces
 -- ARGV[4] ino, [5] 'extend', 'keep-size', 'punch', 'zero' or 'zero-keep-size', [6] offset, [7] length, [8] '1' clears
 -- set-id bits. Space is not reserved: blocks are written when bytes come.
 -- Returns {'OK', attributes, inline bytes of the volume}. Errors: ENOENT, EINVAL, EFBIG.
+--@include core
+--@include mutate
+--@include map
+--@include slices
+--@include pieces
 local ino, mode, offset, length = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local a = attr_get(ino)
 if not a then return { 'ENOENT' } end

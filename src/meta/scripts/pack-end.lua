@@ -1,5 +1,8 @@
--- @include core mutate map slices
 -- The pack is complete (or given up). Without a live byte its object waits in `gc`. ARGV[4] pack id. Returns {'OK'}.
+--@include core
+--@include mutate
+--@include map
+--@include slices
 call('ZREM', P .. 'pkup', ARGV[4] .. ':' .. SID)
 local pack = call('HGET', P .. 'pk', ARGV[4])
 if pack then

@@ -1,9 +1,12 @@
--- @include core mutate map slices
 -- Points the records of inline slices at their bytes in a stored pack, and frees the inline bytes. A record that is gone
 -- was overwritten or deleted meanwhile: its bytes are dead in the pack. Records are right one by one; version and times
 -- stay. Guard: the pack must still be recorded with this session, or its object may be gone.
 -- ARGV[4] pack id, [5] pack bytes, [6] <I8I4I8I4... ino, chunk, inline id, offset in the pack (at most 256)
 -- Returns {'OK', slices found, inline bytes of the volume}. Errors: ESTALE.
+--@include core
+--@include mutate
+--@include map
+--@include slices
 local pack, pack_bytes = ARGV[4], tonumber(ARGV[5])
 if not call('ZSCORE', P .. 'pkup', pack .. ':' .. SID) then return { 'ESTALE' } end
 

@@ -1,6 +1,7 @@
--- @include core map
 -- Next data or hole at or after an offset. ARGV[1] ino, [2] offset, [3] 'data' or 'hole'
 -- Returns {'OK', offset} or {'MORE', offset to go on from}. Errors: ENOENT, EINVAL, ENXIO.
+--@include core
+--@include map
 local ino, offset, whence = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local a = attr_get(ino)
 if not a then return { 'ENOENT' } end
