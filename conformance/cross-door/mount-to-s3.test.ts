@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdir, readFile, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { type Doors, openDoors, shell } from './doors.ts';
+
+let doors: Doors;
+
+before(async () => {
+  doors = await openDoors();
+  await mkdir(doors.at('b'));
+});
+after(() => doors?.end());
+
+async function getText(Bucket: string, Key: string): Promise<string> {
+  const reply = await doors.s3.send(new GetObjectCommand({ Bucket, Key }));
+  return reply.Body!.transformToString();
+}
+
+async function keysOf(
+  Bucket: string,
+  Prefix = '',
+  Delimiter?: string,
+): Promise<{ keys: string[]; prefixes: string[] }> {
+  const reply = await doors.s3.send(
+    new ListObjectsV2Command({ Bucket, Prefix, ...(Delimiter === undefined ? {} : { Delimiter }) }),
+  );
+  return {
+    keys: (reply.Contents ?? []).map((item) => item.Key!),
+    prefixes: (reply.CommonPrefixes ?? []).map((item) => item.Prefix!),
+  };
+}
+
+test('V1: echo is GetObject, HeadObject and a listing with size, type and time', async () => {
+  await shell(`echo 11111 > ${doors.at('b', '333.txt')}`);
+  assert.equal(await getText('b', '333.txt'), '11111\n');
+  const head = await doors.s3.send(new HeadObjectCommand({ Bucket: 'b', Key: '333.txt' }));
+  assert.equal(head.ContentLength, 6);
+  assert.equal(head.ContentType, 'binary/octet-stream');
+  const mtime = Number((await shell(`stat -c %Y ${doors.at('b', '333.txt')}`)).trim());
+  assert.equal(head.LastModified!.getTime(), mtime * 1000);
+  const list = await doors.s3.send(new ListObjectsV2Command({ Bucket: 'b', Prefix: '333' }));
+  assert.equal(list.Contents![0]!.Key, '333.txt');
+  assert.equal(list.Contents![0]!.Size, 6);
+  assert.equal(list.Contents![0]!.ETag, head.ETag);
+});
+
+test('V6: rm makes the key answer 404', async () => {
+  await writeFile(doors.at('b', 'gone'), 'x');
+  assert.equal(await getText('b', 'gone'), 'x');
+  await unlink(doors.at('b', 'gone'));
+  await assert.rejects(getText('b', 'gone'), { name: 'NoSuchKey' });
+  await assert.rejects(doors.s3.send(new HeadObjectCommand({ Bucket: 'b', Key: 'gone' })), { name: 'NotFound' });
+});
+
+test('E2: an append through the mount changes the ETag, reading does not', async () => {
+  const etag = async (): Promise<string> =>
+    (await doors.s3.send(new HeadObjectCommand({ Bucket: 'b', Key: 'log' }))).ETag!;
+  await writeFile(doors.at('b', 'log'), 'one');
+  const first = await etag();
+  assert.match(first, /^"[0-9a-f]{32}-1"$/);
+  await readFile(doors.at('b', 'log'));
+  await shell(`chmod 600 ${doors.at('b', 'log')}`);
+  assert.equal(await etag(), first);
+  await appendFile(doors.at('b', 'log'), ' two');
+  const second = await etag();
+  assert.notEqual(second, first);
+  assert.equal(await getText('b', 'log'), 'one two');
+  await truncate(doors.at('b', 'log'), 3);
+  assert.notEqual(await etag(), second);
+  assert.equal(await getText('b', 'log'), 'one');
+});
+
+test('E3: the ETag and checksum of a PUT are gone once the mount changes the file', async () => {
+  const put = await doors.s3.send(new PutObjectCommand({ Bucket: 'b', Key: 'was-put', Body: 'hello' }));
+  assert.equal(put.ETag, '"5d41402abc4b2a76b9719d911017c592"');
+  await appendFile(doors.at('b', 'was-put'), '!');
+  const head = await doors.s3.send(new HeadObjectCommand({ Bucket: 'b', Key: 'was-put', ChecksumMode: 'ENABLED' }));
+  assert.match(head.ETag!, /-1"$/);
+  assert.equal(head.ChecksumCRC32, undefined);
+  assert.equal(await getText('b', 'was-put'), 'hello!');
+});
+
+test('N1: mkdir is a CommonPrefix, and the key dir/ while it is empty', async () => {
+  await mkdir(doors.at('b', 'made'));
+  assert.deepEqual(await keysOf('b', 'made'), { keys: ['made/'], prefixes: [] });
+  assert.deepEqual(await keysOf('b', 'made', '/'), { keys: [], prefixes: ['made/'] });
+  await writeFile(doors.at('b', 'made', 'f'), 'x');
+  assert.deepEqual(await keysOf('b', 'made'), { keys: ['made/f'], prefixes: [] });
+});
+
+test('N6: a file at the top is reached through the bucket with the volume name', async () => {
+  await writeFile(doors.at('top file.txt'), 'top');
+  assert.equal(await getText('janusfs', 'top file.txt'), 'top');
+  assert.ok((await keysOf('janusfs')).keys.includes('b/333.txt'));
+});
+
+test('N7: renaming a directory with 10,000 files moves its keys at once', { timeout: 170_000 }, async () => {
+  await mkdir(doors.at('b', 'many'));
+  await shell(`cd ${doors.at('b', 'many')} && seq -f 'f%05g' 10000 | xargs touch`);
+  await rename(doors.at('b', 'many'), doors.at('b', 'moved'));
+  assert.deepEqual((await keysOf('b', 'many')).keys, []);
+  let token: string | undefined;
+  let count = 0;
+  do {
+    const page = await doors.s3.send(
+      new ListObjectsV2Command({
+        Bucket: 'b',
+        Prefix: 'moved/',
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      }),
+    );
+    count += page.KeyCount!;
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+  assert.equal(count, 10_000);
+});
+
+test('N9: a link inside the volume is followed, a dangling one and a fifo are no objects', async () => {
+  await writeFile(doors.at('b', 'target'), 'pointed at');
+  await symlink('target', doors.at('b', 'link'));
+  await symlink('nowhere', doors.at('b', 'dangling'));
+  await shell(`mkfifo ${doors.at('b', 'fifo')}`);
+  assert.equal(await getText('b', 'link'), 'pointed at');
+  const list = await doors.s3.send(new ListObjectsV2Command({ Bucket: 'b', Prefix: 'link' }));
+  assert.equal(list.Contents![0]!.Size, 10);
+  await assert.rejects(getText('b', 'dangling'), { name: 'NoSuchKey' });
+  await assert.rejects(getText('b', 'fifo'), { name: 'NoSuchKey' });
+  const { keys } = await keysOf('b');
+  assert.ok(!keys.includes('dangling') && !keys.includes('fifo'));
+});
+
+test('V7: an unlinked open file keeps its bytes while S3 lists', async () => {
+  const output = await shell(
+    `exec 3<>${doors.at('b', 'held')}; echo kept >&3; rm ${doors.at('b', 'held')}; sleep 0.2; stat -L -c %h /proc/self/fd/3; echo more >&3; cat /proc/self/fd/3`,
+  );
+  assert.equal(output, '0\nkept\nmore\n');
+  assert.ok(!(await keysOf('b')).keys.includes('held'));
+  await rm(doors.at('b', 'held'), { force: true });
+});

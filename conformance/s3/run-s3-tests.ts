@@ -1,0 +1,135 @@
+/**
+ * Runs ceph/s3-tests against `janusfs up` and compares the outcome with the list of expected failures.
+ *
+ *     node dist/conformance/s3/run-s3-tests.js --suite DIR [--list FILE] [--workers N] [-k EXPRESSION]
+ *
+ * DIR is a checkout of the suite, its Python requirements installed (pytest, pytest-xdist, pytest-timeout, boto3 ...).
+ * The list defaults to t1.txt beside this file's source. Exit status 1: an unlisted failure, or an unlisted pass.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ACCESS_KEY, type Doors, openDoors, runMain, SECRET_KEY } from '../cross-door/doors.ts';
+import { compareOutcome, readExpectedFailures } from '../expected-failures.ts';
+
+const SOURCE = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'conformance', 's3');
+const TEST_SECONDS_MAX = 60;
+
+const { values } = parseArgs({
+  options: {
+    suite: { type: 'string' },
+    list: { type: 'string', default: join(SOURCE, 't1.txt') },
+    workers: { type: 'string', default: '2' },
+    k: { type: 'string', short: 'k' },
+  },
+});
+if (values.suite === undefined) {
+  process.stderr.write('usage: run-s3-tests --suite DIR (a checkout of ceph/s3-tests)\n');
+  process.exit(2);
+}
+
+const doors = await openDoors();
+let status = 1;
+try {
+  await runMain([
+    'user',
+    'add',
+    'alt',
+    '--uid',
+    '2002',
+    '--gid',
+    '2002',
+    '--access-key',
+    'alt-access',
+    '--secret-key',
+    'alt-secret-key',
+    '--data',
+    doors.data,
+  ]);
+  await runMain([
+    'user',
+    'add',
+    'tenant',
+    '--uid',
+    '2003',
+    '--gid',
+    '2003',
+    '--access-key',
+    'tenant-access',
+    '--secret-key',
+    'tenant-secret-key',
+    '--data',
+    doors.data,
+  ]);
+  status = run(doors, values.suite);
+} finally {
+  await doors.end();
+}
+process.exit(status);
+
+function run(server: Doors, suite: string): number {
+  const conf = server.scratch('s3tests.conf');
+  const report = server.scratch('report.xml');
+  writeFileSync(conf, configuration(new URL(server.endpoint)));
+  const tests = readFileSync(values.list, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+  const args = [
+    '-m',
+    'pytest',
+    '-q',
+    '-n',
+    values.workers,
+    '--timeout',
+    String(TEST_SECONDS_MAX),
+    '-p',
+    'no:cacheprovider',
+    '--tb=short',
+  ];
+  if (values.k !== undefined) args.push('-k', values.k);
+  spawnSync('python3', [...args, `--junitxml=${report}`, ...tests], {
+    cwd: suite,
+    env: { ...process.env, S3TEST_CONF: conf },
+    stdio: 'inherit',
+  });
+  return compareOutcome(
+    readReport(readFileSync(report, 'utf8')),
+    readExpectedFailures(join(SOURCE, 'expected-failures.txt')),
+    values.k === undefined,
+  );
+}
+
+/** Test name -> passed, from pytest's JUnit report. Skipped tests are left out. */
+function readReport(xml: string): Map<string, boolean> {
+  const outcome = new Map<string, boolean>();
+  for (const [, attributes, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
+    const name = / ?name="([^"]*)"/.exec(attributes!)?.[1];
+    if (name === undefined || body?.includes('<skipped')) continue;
+    outcome.set(name, body === undefined || !(body.includes('<failure') || body.includes('<error')));
+  }
+  return outcome;
+}
+
+/** The suite's configuration; user_id is the Owner ID that the server answers, which is the user's name. */
+function configuration(endpoint: URL): string {
+  const account = (section: string, name: string, access: string, secret: string): string =>
+    `[${section}]\ndisplay_name = ${name}\nuser_id = ${name}\nemail = ${name}@example.org\naccess_key = ${access}\nsecret_key = ${secret}\napi_name = us-east-1\n`;
+  return `[DEFAULT]
+host = ${endpoint.hostname}
+port = ${endpoint.port}
+is_secure = False
+ssl_verify = False
+[fixtures]
+bucket prefix = s3tests-{random}-
+iam name prefix = s3tests-
+iam path prefix = /s3tests/
+${account('s3 main', 'root', ACCESS_KEY, SECRET_KEY)}
+${account('s3 alt', 'alt', 'alt-access', 'alt-secret-key')}
+${account('s3 tenant', 'tenant', 'tenant-access', 'tenant-secret-key')}tenant = testx
+${account('iam', 'root', ACCESS_KEY, SECRET_KEY)}
+${account('iam root', 'root', ACCESS_KEY, SECRET_KEY)}
+${account('iam alt root', 'alt', 'alt-access', 'alt-secret-key')}
+`;
+}
