@@ -110,10 +110,12 @@ class Subject {
   }
 
   async end(): Promise<void> {
-    for (let page; page === undefined || page.IsTruncated; ) {
-      page = await this.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
+    let truncated = true;
+    while (truncated) {
+      const page = await this.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }));
       for (const { Key } of page.Contents ?? [])
         await this.s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: Key! }));
+      truncated = page.IsTruncated === true;
     }
     await this.pool.close();
     this.s3.destroy();
