@@ -257,21 +257,9 @@ export class RedisSubscriber {
   }
 }
 
-function clientOptions(location: RedisLocation): RedisOptions {
-  return {
-    ...(location.masterName === ''
-      ? location.socketPath === ''
-        ? { host: location.host, port: location.port }
-        : { path: location.socketPath }
-      : {
-          sentinels: location.sentinels,
-          name: location.masterName,
-          role: 'master' as const,
-          ...(location.sentinelPassword === '' ? {} : { sentinelPassword: location.sentinelPassword }),
-        }),
-    ...(location.tls ? { tls: { servername: location.host } } : {}),
-    ...(location.username === '' ? {} : { username: location.username }),
-    ...(location.password === '' ? {} : { password: location.password }),
+function clientOptions(location: RedisLocation): RedisOptions & { replyMapping: 'legacy' } {
+  const options: RedisOptions & { replyMapping: 'legacy' } = {
+    replyMapping: 'legacy',
     db: location.db,
     protocol: 2,
     lazyConnect: true,
@@ -287,6 +275,21 @@ function clientOptions(location: RedisLocation): RedisOptions {
     retryStrategy: (attempt: number) =>
       Math.min(20 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX) * (0.75 + Math.random() / 2),
   };
+  if (location.username !== '') options.username = location.username;
+  if (location.password !== '') options.password = location.password;
+  if (location.tls) options.tls = { servername: location.host };
+  if (location.masterName !== '') {
+    options.sentinels = location.sentinels;
+    options.name = location.masterName;
+    options.role = 'master';
+    if (location.sentinelPassword !== '') options.sentinelPassword = location.sentinelPassword;
+  } else if (location.socketPath !== '') {
+    options.path = location.socketPath;
+  } else {
+    options.host = location.host;
+    options.port = location.port;
+  }
+  return options;
 }
 
 /** Connects, trying again until the time is over; a refused login fails at once. */

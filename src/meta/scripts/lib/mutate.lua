@@ -2,6 +2,7 @@
 -- ARGV[1] session id, ARGV[2] slot, ARGV[3] sequence number of the slot; the script's own arguments start at ARGV[4].
 -- Fencing: a session past its lease changes nothing and hears {'ESESSION'}. Exactly once: a repeated (slot, sequence)
 -- hears the kept reply. A script ends with `return finish({'OK', ...})`, or with {'ERRNO'} having changed nothing.
+if redis.replicate_commands then redis.replicate_commands() end -- before 7.0: TIME and then writes
 local SID = ARGV[1]
 local SES = P .. 'ses:' .. SID
 
