@@ -8,6 +8,7 @@
 --@include mutate
 --@include map
 --@include slices
+--@include pieces
 local ino = ARGV[4]
 local a = attr_get(ino)
 if not a then return { 'ENOENT' } end

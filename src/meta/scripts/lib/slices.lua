@@ -200,7 +200,7 @@ end
 local function make_waste()
   local waste = new_ino()
   local a = { mode = S_IFREG, uid = 0, gid = 0, nlink = 0, size = 0, rdev = 0, flags = 0, as = 0, an = 0, ms = 0,
-    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 0, version = 0 }
+    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 1, version = 0 }
   attr_set(waste, a)
   call('HINCRBY', P .. 'n', 'inodes', 1)
   call('ZADD', P .. 'del', NOW_MS, waste)
