@@ -1,0 +1,118 @@
+/**
+ * The data directory of an embedded volume (`up`):
+ *
+ *     DIR/lock          held with flock(2) by the one process that serves DIR
+ *     DIR/credentials   root's S3 keys in the AWS shared-credentials format, mode 0600
+ *     DIR/volume        name of the volume
+ *     DIR/redis/        redis.conf, redis.sock, redis.log, redis.pid and the append-only log
+ *     DIR/blocks/       the object store
+ *     DIR/janusfs.log   log of a --background process
+ */
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { UserError } from '../base/errors.ts';
+
+export interface DataDirectory {
+  path: string;
+  redis: string;
+  credentials: string;
+  log: string;
+  /** file: URL of the object store. */
+  storeUrl: string;
+}
+
+/** Names what a data directory holds; touches nothing. */
+export function dataDirectory(path: string): DataDirectory {
+  return {
+    path,
+    redis: join(path, 'redis'),
+    credentials: join(path, 'credentials'),
+    log: join(path, 'janusfs.log'),
+    storeUrl: pathToFileURL(join(path, 'blocks')).href,
+  };
+}
+
+/** Makes the directory, open to its owner only. @throws UserError when it cannot be made or written. */
+export function makeDataDirectory(directory: DataDirectory): void {
+  try {
+    mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+    mkdirSync(directory.redis, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new UserError(`cannot make the data directory ${directory.path}: ${(error as Error).message}`, 1, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Takes the directory's lock. The kernel drops it with the process, however that ends, so there is no stale lock.
+ * @returns a function that gives it back. @throws UserError when another process holds it.
+ */
+export function lockDataDirectory(directory: DataDirectory): () => void {
+  const path = join(directory.path, 'lock');
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'a+', 0o600);
+  } catch (error) {
+    throw new UserError(`cannot open ${path}: ${(error as Error).message}`, 1, { cause: error });
+  }
+  // Node has no flock(2). The lock belongs to the open file description, which flock(1) inherits and locks: it stays
+  // ours when flock(1) has ended.
+  const flock = spawnSync('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', descriptor], timeout: 30_000 });
+  if (flock.status === 0) {
+    recordHolder(path);
+    return () => closeSync(descriptor);
+  }
+  closeSync(descriptor);
+  if (flock.error !== undefined) {
+    throw new UserError(`cannot lock ${path}: ${flock.error.message} (flock is part of util-linux)`, 1);
+  }
+  throw new UserError(
+    `${directory.path} is in use by another janusfs${holder(path)}; stop that one, or choose another --data`,
+    1,
+  );
+}
+
+function recordHolder(path: string): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    writeSync(descriptor, `${String(process.pid).padEnd(20)}\n`, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function holder(path: string): string {
+  const pid = readFileSync(path, 'latin1').trim();
+  return /^\d+$/.test(pid) ? ` (process ${pid})` : '';
+}
+
+/** Writes a new file that only its owner can read. @throws EEXIST. */
+export function writePrivateFile(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+}
+
+/**
+ * The name of the directory's volume: the recorded one, else `wanted`, which is then recorded.
+ * @throws UserError when another name is asked for explicitly.
+ */
+export function volumeOf(directory: DataDirectory, wanted: string, explicit: boolean): string {
+  const path = join(directory.path, 'volume');
+  const recorded = recordedVolume(directory);
+  if (recorded === undefined) {
+    writePrivateFile(path, `${wanted}\n`);
+    return wanted;
+  }
+  if (explicit && recorded !== wanted) {
+    throw new UserError(`${directory.path} holds the volume '${recorded}', not '${wanted}'`, 1);
+  }
+  return recorded;
+}
+
+/** @returns the recorded name; undefined when no volume was ever made here. */
+export function recordedVolume(directory: DataDirectory): string | undefined {
+  const path = join(directory.path, 'volume');
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
+}

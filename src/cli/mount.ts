@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import { COMMON_SETTINGS, DATA_SETTINGS, defineCommand, MOUNT_SETTINGS, SERVICE_SETTINGS } from './command-spec.ts';
+import { serveVolume } from './serve-volume.ts';
+
+export const mountCommand = defineCommand({
+  name: 'mount',
+  positional: '<url> <mnt>',
+  summary: 'mount a volume',
+  examples: [
+    'janusfs mount redis://localhost:6379/0?volume=home /mnt/home',
+    'JANUSFS_REDIS_PASSWORD=... janusfs mount rediss://redis.example/1?volume=home /mnt/home --background',
+  ],
+  settings: [...MOUNT_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
+  async run(call) {
+    const { settings } = call;
+    const mount = {
+      path: resolve(call.args[1]!),
+      make: false,
+      driver: settings.fuseDriver,
+      allowOther: settings.allowOther,
+    };
+    await serveVolume('mount', call, { mount, gateway: undefined });
+  },
+});

@@ -1,0 +1,155 @@
+/** The one place where the layers are put together: metadata + data -> file system -> mount, S3 endpoint. */
+import { UserError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { createChunkStore } from '../chunk/chunk-store.ts';
+import { openStore } from '../chunk/object/open-store.ts';
+import type { Settings } from '../config.ts';
+import { mountVfs } from '../fuse/mount-vfs.ts';
+import type { Meta } from '../meta/api.ts';
+import { openVolume } from '../meta/open-volume.ts';
+import { startGateway } from '../s3api/gateway.ts';
+import { openVfs } from '../vfs/open-vfs.ts';
+import type { Vfs } from '../vfs/types.ts';
+import type { DATA_SETTINGS } from './command-spec.ts';
+import { type Credentials, generateCredentials, ROOT_USER_NAME, rootUser } from './credentials.ts';
+import { endpointUrl, type ListenAddress } from './listen-address.ts';
+import { makeVolume } from './make-volume.ts';
+import { registerMount } from './mount-registry.ts';
+import { claimStore } from './store-marker.ts';
+import type { Teardown } from './teardown.ts';
+import { readVersion } from './version.ts';
+
+export interface MountRequest {
+  /** Absolute. */
+  path: string;
+  /** Make the directory when it does not exist. */
+  make: boolean;
+  driver: string;
+  allowOther: boolean;
+}
+
+export interface GatewayRequest extends ListenAddress {
+  region: string;
+  domain: string | undefined;
+}
+
+export interface DoorsRequest {
+  url: string;
+  /** What `status` shows: up, mount, gateway, serve. */
+  kind: string;
+  /** Directory of our own redis-server's log: fsync and S3 answers then wait for fdatasync of it. */
+  embeddedLog?: string;
+  /** Where the blocks of an embedded volume are: formatted over it when there is no volume yet. */
+  embeddedStore?: string;
+  /** Root's S3 keys, when they are given rather than the volume's. */
+  root: Credentials | undefined;
+  settings: Settings<(typeof DATA_SETTINGS)[number]>;
+  mount: MountRequest | undefined;
+  gateway: GatewayRequest | undefined;
+  /** Data directory of an embedded volume. */
+  data?: string;
+}
+
+export interface OpenDoors {
+  endpoint: string | undefined;
+  port: number | undefined;
+  /** The session was lost. */
+  fenced: Promise<void>;
+  /** The mount was taken away from outside. */
+  unmounted: Promise<void>;
+}
+
+/**
+ * Opens what is asked for. Each step is registered with the teardown as soon as it stands, so a failure further on
+ * leaves nothing behind.
+ * @throws UserError for what the user can mend: volume, store, mount point, address.
+ */
+export async function openDoors(
+  request: DoorsRequest,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<OpenDoors> {
+  const { meta, vfs } = await openFileSystem(request, logger, teardown, stop);
+  stop.throwIfAborted();
+  const fenced = new Promise<void>((resolve) => meta.onFenced(resolve));
+  const gateway = request.gateway === undefined ? undefined : await openGateway(vfs, request.gateway, logger, teardown);
+  stop.throwIfAborted();
+  const unmounted =
+    request.mount === undefined
+      ? new Promise<void>(() => {})
+      : await openMount(vfs, request, request.mount, logger, teardown);
+  const places = [request.mount?.path, gateway?.endpoint].filter((place) => place !== undefined);
+  await meta.describe(places.join(' '));
+  return { endpoint: gateway?.endpoint, port: gateway?.port, fenced, unmounted };
+}
+
+async function openFileSystem(
+  request: DoorsRequest,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<{ meta: Meta; vfs: Vfs }> {
+  const { url, settings, embeddedStore, embeddedLog, root } = request;
+  if (embeddedStore !== undefined) {
+    await makeVolume(url, { store: embeddedStore, root: root ?? generateCredentials() }, logger, stop);
+  }
+  const meta = await openVolume(url, {
+    logger,
+    kind: request.kind,
+    version: readVersion(),
+    leaseMs: settings.lease,
+    ...(embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: embeddedLog } }),
+  });
+  teardown.add('metadata session', () => meta.close());
+  if (root !== undefined) await setRoot(meta, root);
+  // The data directory may have been moved since it was formatted.
+  const store = await openStore(embeddedStore ?? meta.format.store);
+  const chunks = createChunkStore(
+    store,
+    {
+      bufferBytes: settings.bufferSize,
+      cacheBytes: settings.cacheSize,
+      uploadParallel: settings.uploads,
+      downloadParallel: settings.downloads,
+      retryMax: settings.retries,
+      retryMs: settings.retryTime,
+      idleFlushMs: settings.idleFlush,
+      readaheadBytesMax: settings.readahead,
+    },
+    logger,
+  );
+  teardown.add('data layer', () => chunks.close());
+  await claimStore(store, meta.format, stop);
+  const vfs = await openVfs({ meta, chunks, logger });
+  teardown.add('file system', () => vfs.close());
+  return { meta, vfs };
+}
+
+/** Makes the given keys root's, when they are not already. */
+async function setRoot(meta: Meta, root: Credentials): Promise<void> {
+  const users = await meta.users();
+  const taken = users.find((user) => user.accessKey === root.accessKey && user.name !== ROOT_USER_NAME);
+  if (taken !== undefined) {
+    throw new UserError(`the access key given for root belongs to the user '${taken.name}'; choose another`);
+  }
+  const current = users.find((user) => user.name === ROOT_USER_NAME);
+  if (current?.accessKey !== root.accessKey || current.secretKey !== root.secretKey) await meta.putUser(rootUser(root));
+}
+
+async function openGateway(
+  vfs: Vfs,
+  request: GatewayRequest,
+  logger: Logger,
+  teardown: Teardown,
+): Promise<{ endpoint: string; port: number }> {
+  const { port, region, domain } = request;
+  const listen = { host: request.host === '' ? '0.0.0.0' : request.host, port };
+  const gateway = await startGateway({ vfs, listen, region, logger, ...(domain === undefined ? {} : { domain }) });
+  teardown.add('S3 endpoint', () => gateway.close());
+  const actual = new URL(gateway.url);
+  return {
+    endpoint: endpointUrl(actual.hostname.replace(/^\[|\]$/g, ''), Number(actual.port || 80)),
+    port: Number(actual.port || 80),
+  };
+}

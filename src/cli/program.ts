@@ -1,0 +1,148 @@
+/** The command line: argv -> one command -> an exit status. */
+import { Command, CommanderError, Option } from 'commander';
+import { UserError } from '../base/errors.ts';
+import {
+  describeSetting,
+  isGiven,
+  readConfigFile,
+  resolveSettings,
+  type SettingName,
+  type SettingSources,
+} from '../config.ts';
+import { COMMON_SETTINGS, type CommandSpec } from './command-spec.ts';
+import { formatCommand } from './format.ts';
+import { gatewayCommand } from './gateway.ts';
+import { infoCommand } from './info.ts';
+import { mountCommand } from './mount.ts';
+import { reportError } from './report-error.ts';
+import { serveCommand } from './serve.ts';
+import { statusCommand } from './status.ts';
+import { umountCommand } from './umount.ts';
+import { upCommand } from './up.ts';
+import { userAddCommand, userListCommand, userRemoveCommand } from './user.ts';
+import { readVersion, versionCommand } from './version.ts';
+
+// Their modules are light: each loads the layers it needs when it runs, so that `janusfs version` loads none.
+const COMMANDS: readonly CommandSpec[] = [
+  upCommand,
+  formatCommand,
+  mountCommand,
+  gatewayCommand,
+  serveCommand,
+  umountCommand,
+  statusCommand,
+  infoCommand,
+  userAddCommand,
+  userListCommand,
+  userRemoveCommand,
+  versionCommand,
+];
+
+const GROUPS: Record<string, string> = { user: 'S3 users of a volume' };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Runs one command. @returns the exit status: 0, 1 (run time) or 2 (usage). Never throws. */
+export async function runCommandLine(argv: readonly string[], env: Environment): Promise<number> {
+  const debug = argv.includes('--debug') || env.JANUSFS_DEBUG === '1' || env.JANUSFS_DEBUG === 'true';
+  try {
+    await buildProgram(env).parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : reportError(usageError(error), debug);
+    return reportError(error, debug);
+  }
+}
+
+/** Commander has already been told to print nothing, so its message becomes our one line. */
+function usageError(error: CommanderError): UserError {
+  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return new UserError(`${message}; see --help`, 2);
+}
+
+function buildProgram(env: Environment): Command {
+  const program = new Command('janusfs');
+  program
+    .description('One file system with two doors: a Linux mount and an S3 endpoint over the same files.')
+    .version(readVersion(), '--version')
+    .addHelpText('after', `\nStart here:\n  ${upCommand.examples.join('\n  ')}\n\n'janusfs help COMMAND' tells more.`);
+  muzzle(program);
+  const groups = new Map<string, Command>();
+  for (const spec of COMMANDS) {
+    const [first, second] = spec.name.split(' ') as [string, string | undefined];
+    if (second === undefined) {
+      addCommand(program, first, spec, env);
+      continue;
+    }
+    let group = groups.get(first);
+    if (group === undefined) {
+      group = program.command(first).description(GROUPS[first] ?? '');
+      muzzle(group);
+      groups.set(first, group);
+    }
+    addCommand(group, second, spec, env);
+  }
+  return program;
+}
+
+/** Makes commander throw instead of printing errors and exiting. */
+function muzzle(command: Command): void {
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .allowExcessArguments(true);
+  // Without a subcommand commander would print help as an error; the help itself is what was meant.
+  command.action(() => {
+    const unknown = command.args[0];
+    if (unknown !== undefined) throw new UserError(`unknown command '${unknown}'; see janusfs --help`, 2);
+    throw new UserError(`which command? see ${command.parent === null ? '' : 'janusfs '}${command.name()} --help`, 2);
+  });
+}
+
+function addCommand(parent: Command, name: string, spec: CommandSpec, env: Environment): void {
+  const command = parent.command(`${name} ${spec.positional}`.trim()).description(spec.summary);
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .allowExcessArguments(false);
+  const settings: SettingName[] = [...new Set<SettingName>([...spec.settings, ...COMMON_SETTINGS])];
+  for (const option of spec.options ?? []) {
+    command.addOption(new Option(option.flags, option.text).makeOptionMandatory(option.required === true));
+  }
+  for (const setting of settings) {
+    const { flags, text } = describeSetting(setting);
+    command.addOption(new Option(flags, text).default(undefined));
+  }
+  command.addOption(new Option('--config <FILE>', 'settings in JSON, by camelCase name (JANUSFS_CONFIG)'));
+  command.addHelpText('after', `\nExamples:\n  ${spec.examples.join('\n  ')}`);
+  command.action(async (...parameters: unknown[]) => {
+    const args = parameters.slice(0, -2) as (string | undefined)[];
+    await runSpec(spec, settings, args, givenFlags(command), env);
+  });
+}
+
+/** Only what stands on the command line: commander fills in a default for --no-x, which would hide the environment. */
+function givenFlags(command: Command): Record<string, string | boolean | undefined> {
+  return Object.fromEntries(
+    Object.entries(command.opts()).filter(([name]) => command.getOptionValueSource(name) === 'cli'),
+  );
+}
+
+async function runSpec(
+  spec: CommandSpec,
+  names: readonly SettingName[],
+  args: readonly (string | undefined)[],
+  flags: Record<string, string | boolean | undefined>,
+  env: Environment,
+): Promise<void> {
+  const configPath = typeof flags.config === 'string' ? flags.config : env.JANUSFS_CONFIG;
+  const file = configPath === undefined || configPath === '' ? {} : readConfigFile(configPath);
+  const sources: SettingSources = { flags, env, file };
+  await spec.run({
+    args,
+    options: flags as Record<string, string | undefined>,
+    settings: resolveSettings(names, sources),
+    isGiven: (name) => isGiven(name, sources),
+    env,
+  });
+}

@@ -1,0 +1,26 @@
+import { resolve } from 'node:path';
+import {
+  COMMON_SETTINGS,
+  DATA_SETTINGS,
+  defineCommand,
+  GATEWAY_SETTINGS,
+  MOUNT_SETTINGS,
+  SERVICE_SETTINGS,
+} from './command-spec.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { serveVolume } from './serve-volume.ts';
+
+export const serveCommand = defineCommand({
+  name: 'serve',
+  positional: '<url> <mnt>',
+  summary: 'mount a volume and serve it on S3, both doors in one process with one cache',
+  examples: ['janusfs serve redis://localhost:6379/0?volume=home /mnt/home --listen 127.0.0.1:9000'],
+  settings: [...MOUNT_SETTINGS, ...GATEWAY_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
+  async run(call) {
+    const { listen, region, domain, fuseDriver, allowOther } = call.settings;
+    await serveVolume('serve', call, {
+      mount: { path: resolve(call.args[1]!), make: false, driver: fuseDriver, allowOther },
+      gateway: { ...parseListenAddress(listen), region, domain },
+    });
+  },
+});

@@ -1,0 +1,103 @@
+import type { Logger } from '../base/log.ts';
+import { runInBackground } from './background.ts';
+import {
+  COMMON_SETTINGS,
+  type CommandCall,
+  DATA_SETTINGS,
+  defineCommand,
+  GATEWAY_SETTINGS,
+  MOUNT_SETTINGS,
+  SERVICE_SETTINGS,
+} from './command-spec.ts';
+import { ACCESS_KEY_VARIABLE, credentialsFromEnvironment, keptCredentials } from './credentials.ts';
+import { type DataDirectory, dataDirectory, lockDataDirectory, makeDataDirectory, volumeOf } from './data-directory.ts';
+import { startEmbeddedRedis } from './embedded-redis.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { loggerFor } from './logger.ts';
+import { runService, type Service } from './service.ts';
+import type { Teardown } from './teardown.ts';
+import { socketUrl } from './volume-argument.ts';
+
+const SETTINGS = [
+  'data',
+  'mount',
+  'volume',
+  ...GATEWAY_SETTINGS,
+  ...MOUNT_SETTINGS,
+  ...DATA_SETTINGS,
+  ...SERVICE_SETTINGS,
+  ...COMMON_SETTINGS,
+] as const;
+
+type UpCall = CommandCall<(typeof SETTINGS)[number]>;
+
+export const upCommand = defineCommand({
+  name: 'up',
+  positional: '',
+  summary: 'serve an embedded volume at both doors: own Redis, blocks in a directory, mount and S3 endpoint',
+  examples: [
+    'janusfs up --data ~/.janusfs --mount ~/janusfs --listen 127.0.0.1:9000',
+    'JANUSFS_ACCESS_KEY=me JANUSFS_SECRET_KEY=my-secret-key janusfs up',
+    'janusfs up --background && janusfs status',
+  ],
+  settings: SETTINGS,
+  async run(call: UpCall) {
+    const { settings } = call;
+    const directory = dataDirectory(settings.data);
+    // Mistakes in the call show before anything is started or made.
+    parseListenAddress(settings.listen);
+    credentialsFromEnvironment(call.env);
+    if (settings.background) {
+      makeDataDirectory(directory);
+      return runInBackground(settings.logFile ?? directory.log);
+    }
+    const logger = loggerFor(settings);
+    await runService(logger, (teardown, stop) => serve(call, directory, logger, teardown, stop));
+  },
+});
+
+async function serve(
+  call: UpCall,
+  directory: DataDirectory,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<Service> {
+  const { settings } = call;
+  makeDataDirectory(directory);
+  const unlock = lockDataDirectory(directory);
+  teardown.add('data directory', async () => unlock());
+  const volume = volumeOf(directory, settings.volume, call.isGiven('volume'));
+  const redis = await startEmbeddedRedis(directory.redis, logger, stop);
+  teardown.add(
+    'redis-server',
+    () => redis.stop(),
+    () => redis.kill(),
+  );
+  const fromEnvironment = credentialsFromEnvironment(call.env);
+  const { keepDoorsOpen } = await import('./keep-doors-open.ts');
+  const doors = await keepDoorsOpen(
+    {
+      url: socketUrl(redis.socketPath, volume),
+      kind: 'up',
+      embeddedLog: directory.redis,
+      embeddedStore: directory.storeUrl,
+      root: fromEnvironment ?? keptCredentials(directory.credentials),
+      settings,
+      mount: { path: settings.mount, make: true, driver: settings.fuseDriver, allowOther: settings.allowOther },
+      gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },
+      data: directory.path,
+    },
+    logger,
+    teardown,
+    stop,
+  );
+  return {
+    ready: {
+      mount: settings.mount,
+      endpoint: doors.endpoint!,
+      credentials: fromEnvironment === undefined ? directory.credentials : ACCESS_KEY_VARIABLE,
+    },
+    ended: Promise.race([doors.ended, redis.failed.then((error) => Promise.reject(error))]),
+  };
+}
