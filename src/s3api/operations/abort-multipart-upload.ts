@@ -1,0 +1,17 @@
+import { uploadIdOf } from '../multipart-request.ts';
+import type { Operation } from '../operation.ts';
+
+/**
+ * Gives an upload and its parts up.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+ */
+export const abortMultipartUpload: Operation = {
+  name: 'AbortMultipartUpload',
+  absent: 'upload',
+  async handle(request) {
+    const uploadId = uploadIdOf(request);
+    const bucket = await request.bucketEntry();
+    await request.vfs.objects.abortUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    return { status: 204 };
+  },
+};

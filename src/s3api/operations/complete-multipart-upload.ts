@@ -1,0 +1,262 @@
+import { isFsError } from '../../base/errors.ts';
+import type { Part, Upload } from '../../meta/api.ts';
+import type { ByteString, Entry, S3Record } from '../../meta/types.ts';
+import {
+  type ChecksumType,
+  checksumElements,
+  headerChecksums,
+  isChecksumAlgorithm,
+  joinedChecksum,
+  joinedEtag,
+  xmlChecksums,
+} from '../checksums-request.ts';
+import { type RequestHeaders, unquoteEtag, writePrecondition } from '../conditions.ts';
+import { S3Error } from '../errors.ts';
+import { objectChecksums } from '../etag.ts';
+import { findObject } from '../find-object.ts';
+import { keyPath } from '../key-path.ts';
+import { etagElement, PART_BYTES_MIN, PART_NUMBER_MAX, UPLOAD_BYTES_MAX, uploadIdOf } from '../multipart-request.ts';
+import { effectiveHeaders } from '../object-headers.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { childrenOf, childText, element, parseXml, xmlDocument } from '../xml.ts';
+
+/** 10,000 parts with number, quoted ETag and a checksum each. */
+const BODY_BYTES_MAX = 8 * 1024 * 1024;
+const PAGE_PARTS = 1000;
+
+/**
+ * Joins parts into the object: metadata only, published in one script together with the end of the upload. A repeated
+ * Complete of the same upload answers the same again.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+ */
+export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUpload', absent: 'upload', handle };
+
+interface ListedPart {
+  number: number;
+  etag: string;
+  checksums: Record<string, string>;
+}
+
+interface Outcome {
+  etag: string;
+  checksums: Record<string, string>;
+  checksumType: S3Record['checksumType'];
+}
+
+async function handle(request: S3Request): Promise<S3Response> {
+  const headers = effectiveHeaders(request);
+  const precondition = writePrecondition(headers);
+  const uploadId = uploadIdOf(request);
+  const bucket = await request.bucketEntry();
+  const listed = parseListedParts(await request.body.readAll(BODY_BYTES_MAX));
+  const stored = await collectParts(request, bucket, uploadId);
+  if (stored === undefined) return answer(request, await earlierOutcome(request, bucket, uploadId));
+  const { upload } = stored;
+  const parts = chooseParts(listed, stored.parts, upload);
+  checkSize(parts, headers['x-amz-mp-object-size']);
+  const outcome: Outcome = { etag: joinedEtag(parts), ...objectChecksum(headers, upload, parts) };
+  const s3: S3Record = {
+    ...upload.s3,
+    ...outcome,
+    version: 0,
+    parts: parts.map(({ number, sizeBytes, checksums }) => ({ number, sizeBytes, checksums })),
+  };
+  const options = { path: keyPath(bucket.attr.ino, upload.key), precondition, s3, xattrs: upload.xattrs };
+  try {
+    await request.vfs.objects.completeUpload(request.context, upload, parts, options);
+  } catch (error) {
+    if (!isFsError(error, 'ENOENT')) throw error;
+    return answer(request, await outcomeAfterEnoent(request, bucket, uploadId, precondition.ifMatch !== undefined));
+  }
+  return answer(request, outcome);
+}
+
+function parseListedParts(body: Buffer): ListedPart[] {
+  const nodes = childrenOf(parseXml(body, 'CompleteMultipartUpload'), 'Part');
+  if (nodes.length === 0 || nodes.length > PART_NUMBER_MAX) throw new S3Error('MalformedXML');
+  const parts = nodes.map((node): ListedPart => {
+    const number = Number(childText(node, 'PartNumber')?.trim() || Number.NaN);
+    const etag = childText(node, 'ETag');
+    if (!Number.isInteger(number) || etag === undefined) throw new S3Error('MalformedXML');
+    if (number < 1 || number > PART_NUMBER_MAX) {
+      throw new S3Error('InvalidArgument', {
+        message: `PartNumber must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`,
+        fields: { ArgumentName: 'PartNumber', ArgumentValue: number },
+      });
+    }
+    return { number, etag: unquoteEtag(etag), checksums: xmlChecksums(node) };
+  });
+  for (let index = 1; index < parts.length; index++) {
+    if (parts[index]!.number <= parts[index - 1]!.number) throw new S3Error('InvalidPartOrder');
+  }
+  return parts;
+}
+
+/** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */
+async function collectParts(
+  request: S3Request,
+  bucket: Entry,
+  uploadId: string,
+): Promise<{ upload: Upload; parts: Part[] } | undefined> {
+  const { objects } = request.vfs;
+  const parts: Part[] = [];
+  try {
+    for (;;) {
+      const after = parts.at(-1)?.number ?? 0;
+      const root = bucket.attr.ino;
+      const page = await objects.listParts(request.context, uploadId, root, request.key!, after, PAGE_PARTS);
+      parts.push(...page.parts);
+      if (!page.truncated || page.parts.length === 0) return { upload: page.upload, parts };
+    }
+  } catch (error) {
+    if (isFsError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** The stored parts that the request lists, in its order. @throws S3Error InvalidPart, EntityTooSmall. */
+function chooseParts(listed: ListedPart[], stored: Part[], upload: Upload): Part[] {
+  const byNumber = new Map(stored.map((part) => [part.number, part]));
+  const parts = listed.map((one) => {
+    const part = byNumber.get(one.number);
+    if (part === undefined || part.etag !== one.etag || !sameChecksums(one.checksums, part.checksums)) {
+      throw new S3Error('InvalidPart', {
+        fields: { UploadId: upload.uploadId, PartNumber: one.number, ETag: one.etag },
+      });
+    }
+    return part;
+  });
+  const small = parts.slice(0, -1).find((part) => part.sizeBytes < PART_BYTES_MIN);
+  if (small !== undefined) {
+    throw new S3Error('EntityTooSmall', {
+      fields: {
+        ProposedSize: small.sizeBytes,
+        MinSizeAllowed: PART_BYTES_MIN,
+        PartNumber: small.number,
+        ETag: small.etag,
+      },
+    });
+  }
+  return parts;
+}
+
+function sameChecksums(listed: Record<string, string>, stored: Record<string, string>): boolean {
+  for (const algorithm in listed) {
+    if (listed[algorithm] !== stored[algorithm]) return false;
+  }
+  return true;
+}
+
+function checkSize(parts: Part[], expected: string | undefined): void {
+  let sizeBytes = 0;
+  for (const part of parts) sizeBytes += part.sizeBytes;
+  if (sizeBytes > UPLOAD_BYTES_MAX) {
+    throw new S3Error('EntityTooLarge', { fields: { ProposedSize: sizeBytes, MaxSizeAllowed: UPLOAD_BYTES_MAX } });
+  }
+  if (expected === undefined || (/^\d+$/.test(expected) && Number(expected) === sizeBytes)) return;
+  throw new S3Error('InvalidRequest', {
+    message: `The provided 'x-amz-mp-object-size' header value ${expected} does not match what was computed: ${sizeBytes}`,
+  });
+}
+
+/**
+ * Joins the parts' checksums and compares what the request declares for the whole object.
+ * @throws S3Error BadDigest, InvalidRequest (another type, or a value that cannot be checked).
+ */
+function objectChecksum(
+  headers: RequestHeaders,
+  upload: Upload,
+  parts: Part[],
+): { checksums: Record<string, string>; checksumType: S3Record['checksumType'] } {
+  const algorithm = upload.checksumAlgorithm;
+  const type = upload.s3.checksumType;
+  const askedType = headers['x-amz-checksum-type'];
+  if (askedType !== undefined && type !== '' && askedType.toUpperCase() !== type) {
+    throw new S3Error('InvalidRequest', {
+      message: `The upload was created with the ${type} checksum type; the complete request says ${askedType}.`,
+    });
+  }
+  const computed: Record<string, string> = {};
+  if (isChecksumAlgorithm(algorithm) && type !== '') {
+    const value = joinedChecksum(algorithm, type, parts);
+    if (value !== undefined) computed[algorithm] = value;
+  }
+  checkDeclared(headerChecksums(headers), computed, type === '' ? 'FULL_OBJECT' : type, parts);
+  return { checksums: computed, checksumType: Object.keys(computed).length === 0 ? '' : type };
+}
+
+function checkDeclared(
+  declared: Record<string, string>,
+  computed: Record<string, string>,
+  type: ChecksumType,
+  parts: Part[],
+): void {
+  for (const algorithm in declared) {
+    const value = declared[algorithm]!;
+    const own = computed[algorithm] ?? (isChecksumAlgorithm(algorithm) ? joinedChecksum(algorithm, type, parts) : '');
+    if (own === undefined || own === '') {
+      throw new S3Error('InvalidRequest', {
+        message: `The upload's parts carry no ${algorithm} checksums, so that of the object cannot be verified.`,
+      });
+    }
+    if (value !== own && value !== own.split('-')[0]) {
+      throw new S3Error('BadDigest', {
+        message: `The ${algorithm} you specified did not match the calculated checksum.`,
+      });
+    }
+  }
+}
+
+/** ENOENT while publishing: another Complete was first, the upload was aborted, or If-Match found no object. */
+async function outcomeAfterEnoent(
+  request: S3Request,
+  bucket: Entry,
+  uploadId: string,
+  conditional: boolean,
+): Promise<Outcome> {
+  if (conditional && (await uploadExists(request, bucket, uploadId))) throw new S3Error('NoSuchKey');
+  return earlierOutcome(request, bucket, uploadId);
+}
+
+async function uploadExists(request: S3Request, bucket: Entry, uploadId: string): Promise<boolean> {
+  try {
+    await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    return true;
+  } catch (error) {
+    if (isFsError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** What the Complete that succeeded answered. @throws S3Error NoSuchUpload when none is remembered. */
+async function earlierOutcome(request: S3Request, bucket: Entry, uploadId: string): Promise<Outcome> {
+  const completed = await request.vfs.objects.completedUpload(uploadId);
+  if (completed === undefined) throw new S3Error('NoSuchUpload');
+  const outcome: Outcome = { etag: completed.etag, checksums: {}, checksumType: '' };
+  try {
+    const found = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
+    const { attr, s3 } = found.walked;
+    // Checksums are answered while the object is still the one that was completed.
+    if (found.etag === completed.etag && s3 !== undefined) {
+      return { ...outcome, checksums: objectChecksums(attr, s3), checksumType: s3.checksumType };
+    }
+  } catch (error) {
+    if (!isFsError(error) && !(error instanceof S3Error)) throw error;
+  }
+  return outcome;
+}
+
+function answer(request: S3Request, outcome: Outcome): S3Response {
+  const inner =
+    element('Location', location(request)) +
+    element('Bucket', request.bucket!) +
+    element('Key', request.key!) +
+    etagElement(outcome.etag) +
+    checksumElements(outcome.checksums, outcome.checksumType);
+  return { status: 200, body: xmlDocument('CompleteMultipartUploadResult', inner) };
+}
+
+function location(request: S3Request): ByteString {
+  const { host } = request.headers;
+  return host === undefined ? request.rawPath : `http://${host}${request.rawPath}`;
+}

@@ -1,0 +1,138 @@
+import { checksumHeaders } from '../checksums-request.ts';
+import { checkReadConditions, type RequestHeaders, unquoteEtag } from '../conditions.ts';
+import { S3Error } from '../errors.ts';
+import { objectChecksums } from '../etag.ts';
+import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
+import { readBody } from '../object-body.ts';
+import { applyOverrides, effectiveHeaders, objectHeaders } from '../object-headers.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { type ByteRange, contentRange, parseRange } from '../ranges.ts';
+
+/**
+ * Answers an object's bytes, whole or one range or one part. One round trip for small objects: the walk brings the
+ * attributes, the S3 record, the metadata and the data.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+ */
+export const getObject: Operation = {
+  name: 'GetObject',
+  absent: 'key',
+  handle: (request) => answerObject(request, false),
+};
+
+/** Which bytes are answered, and how. */
+interface Selection {
+  range: ByteRange;
+  /** 206 instead of 200. */
+  partial: boolean;
+  /** Number of parts, when a part was asked for of an object that has parts. */
+  partsCount: number | undefined;
+  /** Checksums of exactly these bytes; undefined for a plain range. */
+  checksums: Record<string, string> | undefined;
+}
+
+/** GetObject, or HeadObject when `head`: the same answer without the bytes. */
+export async function answerObject(request: S3Request, head: boolean): Promise<S3Response> {
+  const headers = effectiveHeaders(request);
+  refuseVersion(request.query.get('versionId'), request.key!);
+  const bucket = await request.bucketEntry();
+  const found = await findObject(request, bucket, request.key!, { data: !head, xattrs: true });
+  const answer = objectHeaders(found.walked, found.etag, found.directory);
+  const validators = { etag: found.etag, mtimeSec: found.walked.attr.mtimeSec };
+  if (!checkReadConditions(headers, '', validators)) return notModified(answer);
+  const selection = select(found, headers, request.query.get('partNumber'));
+  applyOverrides(answer, request.query);
+  describeSelection(answer, selection, found);
+  if (selection.checksums !== undefined && headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED') {
+    Object.assign(answer, checksumHeaders(selection.checksums, found.walked.s3?.checksumType ?? ''));
+  }
+  const status = selection.partial ? 206 : 200;
+  if (head) return { status, headers: answer };
+  if (selection.range.length === 0) return { status, headers: answer, body: Buffer.alloc(0) };
+  const body = await readBody(request.vfs.objects, request.context, found.walked, selection.range);
+  return { status, headers: answer, body };
+}
+
+/** @see RFC 9110 section 15.4.5 */
+function notModified(answer: Record<string, string | number>): S3Response {
+  const headers: Record<string, string | number> = {};
+  for (const name of ['ETag', 'Last-Modified', 'cache-control', 'expires']) {
+    if (answer[name] !== undefined) headers[name] = answer[name];
+  }
+  return { status: 304, headers };
+}
+
+function describeSelection(answer: Record<string, string | number>, selection: Selection, found: FoundObject): void {
+  answer['Content-Length'] = selection.range.length;
+  if (selection.partial && selection.range.length > 0) {
+    answer['Content-Range'] = contentRange(selection.range, found.sizeBytes);
+  }
+  if (selection.partsCount !== undefined) answer['x-amz-mp-parts-count'] = selection.partsCount;
+}
+
+function select(found: FoundObject, headers: RequestHeaders, partNumber: string | undefined): Selection {
+  const rangeHeader = headers.range;
+  if (partNumber !== undefined) {
+    if (rangeHeader === undefined) return selectPart(found, partNumber);
+    throw new S3Error('InvalidRequest', {
+      message: 'Cannot specify both Range header and partNumber query parameter',
+    });
+  }
+  const range = rangeApplies(headers, found) ? parseRange(rangeHeader, found.sizeBytes) : 'whole';
+  if (range === 'whole') return selectWhole(found);
+  if (range === 'unsatisfiable') throw invalidRange(rangeHeader!, found.sizeBytes);
+  return { range, partial: true, partsCount: undefined, checksums: undefined };
+}
+
+function selectWhole(found: FoundObject): Selection {
+  return {
+    range: { offset: 0, length: found.sizeBytes },
+    partial: false,
+    partsCount: undefined,
+    checksums: objectChecksums(found.walked.attr, found.walked.s3),
+  };
+}
+
+/** A resumed download gets the rest only of what it began. @see RFC 9110 section 13.1.5 */
+function rangeApplies(headers: RequestHeaders, found: FoundObject): boolean {
+  const ifRange = headers['if-range'];
+  if (ifRange === undefined) return true;
+  const date = ifRange.includes('"') ? Number.NaN : Date.parse(ifRange);
+  if (Number.isNaN(date)) return unquoteEtag(ifRange) === found.etag;
+  return found.walked.attr.mtimeSec * 1000 <= date;
+}
+
+function selectPart(found: FoundObject, partNumber: string): Selection {
+  const number = Number(partNumber);
+  if (!/^\d{1,5}$/.test(partNumber) || number < 1 || number > 10_000) {
+    throw new S3Error('InvalidArgument', {
+      message: 'Part number must be an integer between 1 and 10000, inclusive',
+      fields: { ArgumentName: 'partNumber', ArgumentValue: partNumber },
+    });
+  }
+  const { attr, s3 } = found.walked;
+  const parts = s3 !== undefined && s3.version === attr.version ? s3.parts : [];
+  // An object that no multipart upload made is its own first part.
+  if (parts.length === 0 && number === 1) return { ...selectWhole(found), partial: found.sizeBytes > 0 };
+  const part = parts[number - 1];
+  if (part === undefined) {
+    throw new S3Error('InvalidPart', {
+      message: `The object has ${Math.max(parts.length, 1)} parts; part ${number} was asked for.`,
+      fields: { PartNumberRequested: number, ActualPartCount: Math.max(parts.length, 1) },
+    });
+  }
+  let offset = 0;
+  for (let index = 0; index < number - 1; index++) offset += parts[index]!.sizeBytes;
+  return {
+    range: { offset, length: part.sizeBytes },
+    partial: true,
+    partsCount: parts.length,
+    checksums: part.checksums,
+  };
+}
+
+function invalidRange(header: string, sizeBytes: number): S3Error {
+  return new S3Error('InvalidRange', {
+    fields: { RangeRequested: header, ActualObjectSize: sizeBytes },
+    headers: { 'Content-Range': `bytes */${sizeBytes}` },
+  });
+}

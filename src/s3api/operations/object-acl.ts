@@ -1,0 +1,67 @@
+import { S3Error } from '../errors.ts';
+import { findObject, refuseVersion } from '../find-object.ts';
+import { effectiveHeaders, refuseCannedAcl, refuseUnsupported } from '../object-headers.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { ownerElements, ownerId } from '../owner.ts';
+import { child, childrenOf, childText, parseXml, wrap, xmlDocument } from '../xml.ts';
+
+const BODY_BYTES_MAX = 64 * 1024;
+const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
+
+/**
+ * Answers the one ACL that objects have: full control for the owner.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
+ */
+export const getObjectAcl: Operation = {
+  name: 'GetObjectAcl',
+  absent: 'key',
+  async handle(request) {
+    refuseVersion(request.query.get('versionId'), request.key!);
+    const bucket = await request.bucketEntry();
+    const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
+    return { status: 200, body: privateAcl(request, walked.attr.uid) };
+  },
+};
+
+/**
+ * Accepts what objects have anyway: `private`, or a document that grants the owner full control and nobody else.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
+ */
+export const putObjectAcl: Operation = { name: 'PutObjectAcl', absent: 'key', handle: putAcl };
+
+async function putAcl(request: S3Request): Promise<S3Response> {
+  refuseVersion(request.query.get('versionId'), request.key!);
+  const headers = effectiveHeaders(request);
+  refuseUnsupported(headers);
+  const body = await request.body.readAll(BODY_BYTES_MAX);
+  const bucket = await request.bucketEntry();
+  const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
+  const canned = headers['x-amz-acl'];
+  if (canned !== undefined) refuseCannedAcl(canned);
+  else refuseOtherGrants(body, walked.attr.uid);
+  return { status: 200 };
+}
+
+/** An AccessControlPolicy document with the owner's FULL_CONTROL. */
+export function privateAcl(request: S3Request, uid: number): Buffer {
+  const owner = ownerElements(uid, request.user);
+  const grantee = `<Grantee xmlns:xsi="${XSI}" xsi:type="CanonicalUser">${owner}</Grantee>`;
+  const grant = wrap('Grant', `${grantee}<Permission>FULL_CONTROL</Permission>`);
+  return xmlDocument('AccessControlPolicy', wrap('Owner', owner) + wrap('AccessControlList', grant));
+}
+
+/** @throws S3Error MalformedACLError, NotImplemented for any grant but the owner's full control. */
+export function refuseOtherGrants(body: Buffer, uid: number): void {
+  if (body.length === 0) throw new S3Error('MissingRequestBodyError');
+  const list = child(parseXml(body, 'AccessControlPolicy'), 'AccessControlList');
+  if (list === undefined) throw new S3Error('MalformedACLError');
+  for (const grant of childrenOf(list, 'Grant')) {
+    const grantee = child(grant, 'Grantee');
+    if (grantee === undefined) throw new S3Error('MalformedACLError');
+    const own = childText(grantee, 'ID')?.trim() === ownerId(uid);
+    if (own && childText(grant, 'Permission')?.trim() === 'FULL_CONTROL') continue;
+    throw new S3Error('NotImplemented', {
+      message: 'Only the ACL that gives the owner full control is implemented; objects are private to their owner.',
+    });
+  }
+}

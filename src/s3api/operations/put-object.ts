@@ -1,0 +1,52 @@
+import type { KeyPath } from '../../meta/api.ts';
+import { checksumHeaders } from '../checksums-request.ts';
+import { writePrecondition } from '../conditions.ts';
+import { quoteEtag } from '../etag.ts';
+import { keyPath } from '../key-path.ts';
+import { effectiveHeaders, readObjectMetadata, refuseUnsupported } from '../object-headers.ts';
+import { absentTarget, newRecord, refuseDirectoryContent, refuseTooLarge, storePayload } from '../object-write.ts';
+import type { Operation, PayloadSummary, S3Request, S3Response } from '../operation.ts';
+import { copyObject } from './copy-object.ts';
+
+/**
+ * Stores an object: bytes first, verified, then one atomic publish that also checks If-Match and If-None-Match. A key
+ * that ends in '/' makes an explicit directory and takes an empty body only.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+ */
+export const putObject: Operation = { name: 'PutObject', absent: 'key', handle };
+
+async function handle(request: S3Request): Promise<S3Response> {
+  const headers = effectiveHeaders(request);
+  // A presigned URL may carry the copy source in its query, where routing does not look.
+  if (headers['x-amz-copy-source'] !== undefined) return copyObject.handle(request);
+  refuseUnsupported(headers);
+  refuseTooLarge(request);
+  const metadata = readObjectMetadata(headers);
+  const precondition = writePrecondition(headers);
+  const bucket = await request.bucketEntry();
+  const path: KeyPath = keyPath(bucket.attr.ino, request.key!);
+  if (path.directory) refuseDirectoryContent(request.body.lengthBytes);
+
+  const { objects } = request.vfs;
+  request.body.want({ md5: true });
+  const writer = objects.beginObject(request.context);
+  const summary = await storePayload(request, writer);
+  if (path.directory && writer.sizeBytes > 0) {
+    await writer.abort();
+    refuseDirectoryContent(writer.sizeBytes);
+  }
+  const etag = summary.md5!.toString('hex');
+  const checksums = declaredChecksum(summary);
+  const s3 = newRecord(etag, metadata, checksums, summary.declared === undefined ? '' : 'FULL_OBJECT');
+  try {
+    await objects.putObject(request.context, writer, { path, precondition, s3, xattrs: metadata.xattrs });
+  } catch (error) {
+    throw absentTarget(error, precondition);
+  }
+  return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(checksums, s3.checksumType) } };
+}
+
+function declaredChecksum(summary: PayloadSummary): Record<string, string> {
+  const { declared } = summary;
+  return declared === undefined ? {} : { [declared.algorithm]: declared.value };
+}

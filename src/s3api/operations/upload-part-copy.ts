@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import type { Part, Upload, WalkReply } from '../../meta/api.ts';
+import { checksumElements, isChecksumAlgorithm } from '../checksums-request.ts';
+import type { RequestHeaders } from '../conditions.ts';
+import { copyBytes } from '../copy-bytes.ts';
+import { type FoundSource, findSource } from '../copy-source.ts';
+import { S3Error } from '../errors.ts';
+import { etagElement, partNumberOf, uploadIdOf, xmlTimeMs } from '../multipart-request.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { type ByteRange, parseCopyRange } from '../ranges.ts';
+import { element, xmlDocument } from '../xml.ts';
+
+/**
+ * Makes a part of bytes that the volume already has: slices are shared, nothing moves. Only an upload that computes
+ * checksums makes the gateway read (and rewrite) the bytes.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+ */
+export const uploadPartCopy: Operation = { name: 'UploadPartCopy', absent: 'upload', handle };
+
+async function handle(request: S3Request): Promise<S3Response> {
+  const headers = effectiveHeaders(request);
+  refuseUnsupported(headers);
+  const number = partNumberOf(request);
+  const uploadId = uploadIdOf(request);
+  const bucket = await request.bucketEntry();
+  const upload = await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+  const source = await findSource(request, headers, bucket);
+  const range = sourceRange(request, headers, source);
+  const part = await copyPart(request, upload, number, source, range);
+  const inner =
+    element('LastModified', xmlTimeMs(part.modifiedMs)) + etagElement(part.etag) + checksumElements(part.checksums, '');
+  return { status: 200, body: xmlDocument('CopyPartResult', inner) };
+}
+
+function sourceRange(request: S3Request, headers: RequestHeaders, source: FoundSource): ByteRange {
+  const header = headers['x-amz-copy-source-range'];
+  const range: ByteRange =
+    header === undefined ? { offset: 0, length: source.sizeBytes } : checkedRange(header, source);
+  const limitBytes = request.settings.objectBytesMax;
+  if (range.length > limitBytes) {
+    throw new S3Error('InvalidRequest', {
+      message: `The specified copy source is larger than the maximum allowable size for a copy source: ${limitBytes}`,
+    });
+  }
+  return range;
+}
+
+function checkedRange(header: string, source: FoundSource): ByteRange {
+  const range = parseCopyRange(header, source.sizeBytes);
+  if (range === 'malformed') {
+    throw new S3Error('InvalidArgument', {
+      message:
+        'The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy',
+      fields: { ArgumentName: 'x-amz-copy-source-range', ArgumentValue: header },
+    });
+  }
+  if (range === 'unsatisfiable') {
+    throw new S3Error('InvalidRange', {
+      message: `Range specified is not valid for source object of size: ${source.sizeBytes}`,
+      fields: { RangeRequested: header, ActualObjectSize: source.sizeBytes },
+    });
+  }
+  return range;
+}
+
+async function copyPart(
+  request: S3Request,
+  upload: Upload,
+  number: number,
+  source: FoundSource,
+  range: ByteRange,
+): Promise<Part> {
+  const { objects } = request.vfs;
+  const { context } = request;
+  const wanted = upload.checksumAlgorithm;
+  if (source.directory || isChecksumAlgorithm(wanted)) {
+    const algorithms = isChecksumAlgorithm(wanted) ? [wanted] : [];
+    const copied = await copyBytes(request, source.walked, range, algorithms);
+    return objects.putPart(context, upload.uploadId, number, copied.writer, copied.etag, copied.checksums);
+  }
+  const etag = copiedPartEtag(source.walked, range, source.etag, source.sizeBytes);
+  return objects.copyPart(context, upload.uploadId, number, source.walked, range.offset, range.length, etag, {});
+}
+
+/**
+ * The source's MD5 when the whole of it is copied; else a tag of where the bytes come from, since their MD5 would cost
+ * reading them. Clients cannot tell: they do not have the bytes, and the object's own tag gets the multipart form.
+ */
+function copiedPartEtag(source: WalkReply, range: ByteRange, etag: string, sizeBytes: number): string {
+  if (range.length === sizeBytes && /^[0-9a-f]{32}$/.test(etag)) return etag;
+  const { ino, version } = source.attr;
+  return createHash('md5').update(`${ino}:${version}:${range.offset}:${range.length}`).digest('hex');
+}
