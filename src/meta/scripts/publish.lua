@@ -17,6 +17,7 @@
 --@include pieces
 --@include holds
 --@include objects
+--@include uploads
 --@include publish
 local root, count = ARGV[4], tonumber(ARGV[5])
 local components = components_of(ARGV[6], count)

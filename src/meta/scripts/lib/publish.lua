@@ -59,12 +59,3 @@ local function take_over(ino, a, old_ino, old)
     end
   end
 end
-
--- The upload is complete: it vanishes, its parts' inodes are freed step by step by `reap`.
-local function upload_remove(id)
-  local upload = call('HMGET', P .. 'up:' .. id, 'r', 'k')
-  if not upload[1] then return end
-  call('ZREM', P .. 'up' .. upload[1], upload[2] .. '\0' .. id)
-  call('DEL', P .. 'up:' .. id)
-  if call('EXISTS', P .. 'upp:' .. id) == 1 then call('ZADD', P .. 'del', NOW_MS, 'u' .. id) end
-end
