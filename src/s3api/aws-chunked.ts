@@ -84,7 +84,7 @@ export class AwsChunkedDecoder {
     const newline = data.indexOf(LF, at);
     const until = newline < 0 ? data.length : newline;
     if (this.#line.length + until - at > LINE_BYTES_MAX) throw framingError('a line is too long');
-    this.#line += data.latin1Slice(at, until);
+    this.#line += data.toString('latin1', at, until);
     if (newline < 0) return data.length;
     const line = this.#line.charCodeAt(this.#line.length - 1) === CR ? this.#line.slice(0, -1) : this.#line;
     this.#line = '';
@@ -93,19 +93,17 @@ export class AwsChunkedDecoder {
   }
 
   #lineDone(line: string): void {
-    switch (this.#state) {
-      case 'header':
-        return this.#chunkHeader(line);
-      case 'data-end':
-        if (line !== '') throw framingError('a chunk is longer than its size says');
-        this.#signer?.endChunk();
-        this.#state = 'header';
-        return;
-      case 'trailers':
-        return line === '' ? this.#finishTrailers() : this.#trailer(line);
-      default:
-        if (line !== '') throw new S3Error('MalformedTrailerError');
-    }
+    if (this.#state === 'header') this.#chunkHeader(line);
+    else if (this.#state === 'data-end') this.#dataDone(line);
+    else if (this.#state === 'end') refuseTrailing(line);
+    else if (line === '') this.#finishTrailers();
+    else this.#trailer(line);
+  }
+
+  #dataDone(line: string): void {
+    if (line !== '') throw framingError('a chunk is longer than its size says');
+    this.#signer?.endChunk();
+    this.#state = 'header';
   }
 
   #chunkHeader(line: string): void {
@@ -209,6 +207,10 @@ class ChunkSigner {
     }
     this.#previous = expected;
   }
+}
+
+function refuseTrailing(line: string): void {
+  if (line !== '') throw new S3Error('MalformedTrailerError');
 }
 
 function framingError(detail: string): S3Error {

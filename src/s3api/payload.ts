@@ -71,14 +71,15 @@ export class VerifiedPayload implements Payload {
   }
 
   read(): Buffer | undefined | Promise<Buffer | undefined> {
-    const ready = this.#ready.shift();
-    if (ready !== undefined) return ready;
-    if (this.#error !== undefined) throw this.#error;
-    if (this.#ended) return undefined;
-    const raw = this.#source.read();
-    if (raw instanceof Promise) return this.#readLater(raw);
-    this.#accept(raw);
-    return this.read();
+    for (;;) {
+      const ready = this.#ready.shift();
+      if (ready !== undefined) return ready;
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return undefined;
+      const raw = this.#source.read();
+      if (raw instanceof Promise) return this.#readLater(raw);
+      this.#accept(raw);
+    }
   }
 
   async finish(): Promise<PayloadSummary> {

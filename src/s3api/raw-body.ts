@@ -4,6 +4,11 @@ import { S3Error } from './errors.ts';
 /** Bytes queued between the socket and a slow consumer before the socket is paused. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
 
+interface Waiter {
+  resolve(data: Buffer | undefined): void;
+  reject(error: unknown): void;
+}
+
 export interface RawBodyOptions {
   /** A client that sends nothing for this long while it is waited for is given up with RequestTimeout. */
   idleMs: number;
@@ -23,7 +28,7 @@ export class RawBody {
   #started = false;
   #ended = false;
   #error: S3Error | undefined;
-  #waiter: { resolve: (data: Buffer | undefined) => void; reject: (error: unknown) => void } | undefined;
+  #waiter: Waiter | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(message: IncomingMessage, options: RawBodyOptions) {
@@ -65,7 +70,10 @@ export class RawBody {
 
   #take(piece: Buffer): void {
     const waiter = this.#takeWaiter();
-    if (waiter !== undefined) return waiter.resolve(piece);
+    if (waiter !== undefined) {
+      waiter.resolve(piece);
+      return;
+    }
     this.#queue.push(piece);
     this.#queuedBytes += piece.length;
     if (this.#queuedBytes >= QUEUE_BYTES_MAX) this.#message.pause();
@@ -82,7 +90,7 @@ export class RawBody {
     this.#takeWaiter()?.reject(error);
   }
 
-  #takeWaiter(): typeof this.#waiter {
+  #takeWaiter(): Waiter | undefined {
     const waiter = this.#waiter;
     if (waiter === undefined) return undefined;
     clearTimeout(this.#timer);

@@ -181,17 +181,15 @@ function plainOperation({ method, scope, query, headers }: RouteRequest): Operat
   return PLAIN[scope][method as Method] ?? refuseMethod(method, PLAIN[scope]);
 }
 
+/** Subresources that are complete: any other method on them is wrong rather than unfinished. */
+const COMPLETE = new Set(['attributes', 'delete', 'location', 'uploadId', 'uploads', 'versions', 'policyStatus']);
+
 function subresourceOperation(name: string, { method, scope }: RouteRequest): OperationName {
   const row = SUBRESOURCES[scope][name]!;
   const operation = row[method as Method];
   if (operation !== undefined) return operation;
-  // HEAD of a subresource and POST where S3 has none are wrong methods; a missing write half is not implemented yet.
-  if (method === 'GET' || method === 'PUT' || method === 'DELETE' || Object.keys(row).length === 0) {
-    if (name !== 'uploads' && name !== 'uploadId' && name !== 'delete') {
-      throw new S3Error('NotImplemented', { message: `${method} ?${name} is not implemented.` });
-    }
-  }
-  return refuseMethod(method, row);
+  if (COMPLETE.has(name) || method === 'HEAD') return refuseMethod(method, row);
+  throw new S3Error('NotImplemented', { message: `${method} ?${name} is not implemented.` });
 }
 
 function copyOperation(operation: OperationName, method: string): OperationName {

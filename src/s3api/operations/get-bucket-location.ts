@@ -1,0 +1,16 @@
+import type { Operation } from '../operation.ts';
+import { escapeXml, xmlDocument } from '../xml.ts';
+
+/**
+ * Answers the region; empty for us-east-1, as AWS does.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+ */
+export const getBucketLocation: Operation = {
+  name: 'GetBucketLocation',
+  absent: 'bucket',
+  async handle(request) {
+    await request.bucketEntry();
+    const { region } = request.settings;
+    return { status: 200, body: xmlDocument('LocationConstraint', region === 'us-east-1' ? '' : escapeXml(region)) };
+  },
+};

@@ -1,0 +1,80 @@
+import type { ByteString, Entry } from '../../meta/types.ts';
+import { isBucketName } from '../bucket-name.ts';
+import { countParameter, invalidArgument } from '../list-request.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { ownerElements } from '../owner.ts';
+import { element, optionalElement, wrap, xmlDocument, xmlTime } from '../xml.ts';
+
+const BUCKETS_MAX = 10_000;
+const PAGE_LENGTH = 1000;
+/** Pages looked through for buckets of this user before an answer is given with what was found. */
+const PAGES_MAX = 100;
+
+/**
+ * Lists the caller's buckets by name (uid 0 sees everybody's).
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+ */
+export const listBuckets: Operation = { name: 'ListBuckets', absent: 'bucket', handle };
+
+async function handle(request: S3Request): Promise<S3Response> {
+  const { query, settings } = request;
+  const limits = { valueMin: 1, valueMax: BUCKETS_MAX, absent: BUCKETS_MAX };
+  const count = countParameter(request, 'max-buckets', limits);
+  const asked = query.get('max-buckets');
+  if (asked !== undefined && Number(asked) > BUCKETS_MAX) {
+    throw invalidArgument('max-buckets', asked, `Argument max-buckets must be an integer between 1 and ${BUCKETS_MAX}`);
+  }
+  const prefix = query.get('prefix');
+  const region = query.get('bucket-region');
+  const token = query.get('continuation-token');
+  const elsewhere = region !== undefined && region !== settings.region;
+  const found = elsewhere
+    ? { entries: [], next: undefined }
+    : await ownBuckets(request, token === undefined ? '' : readToken(token), prefix ?? '', count);
+  const xml =
+    wrap('Owner', ownerElements(request.user.uid, request.user)) +
+    wrap('Buckets', found.entries.map((entry) => bucketElement(entry, settings.region)).join('')) +
+    optionalElement('Prefix', prefix) +
+    (found.next === undefined ? '' : element('ContinuationToken', writeToken(found.next)));
+  return { status: 200, body: xmlDocument('ListAllMyBucketsResult', xml) };
+}
+
+/** Looks through the volume's top directories page by page for those that are the caller's. */
+async function ownBuckets(
+  request: S3Request,
+  from: ByteString,
+  prefix: ByteString,
+  count: number,
+): Promise<{ entries: Entry[]; next: ByteString | undefined }> {
+  const { vfs, context } = request;
+  const entries: Entry[] = [];
+  let after = from;
+  for (let pages = 0; pages < PAGES_MAX; pages++) {
+    const page = await vfs.objects.listBuckets(context, after, prefix, PAGE_LENGTH);
+    for (const entry of page.entries) {
+      if (entries.length === count) return { entries, next: after };
+      after = entry.name;
+      const own = context.uid === 0 || entry.attr.uid === context.uid;
+      if (own && isBucketName(entry.name)) entries.push(entry);
+    }
+    if (!page.truncated) return { entries, next: undefined };
+  }
+  return { entries, next: after };
+}
+
+function bucketElement({ name, attr }: Entry, region: string): string {
+  const created = element('CreationDate', xmlTime(attr.btimeSec, attr.btimeNsec));
+  return wrap('Bucket', element('Name', name) + created + element('BucketRegion', region));
+}
+
+function writeToken(after: ByteString): string {
+  return Buffer.from(after, 'latin1').toString('base64url');
+}
+
+function readToken(token: string): ByteString {
+  const bytes = Buffer.from(token, 'base64url');
+  if (bytes.length === 0 || bytes.toString('base64url') !== token) {
+    throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
+  }
+  return bytes.toString('latin1');
+}
