@@ -388,6 +388,8 @@ export interface MetaVolume {
   removeUser(name: string): Promise<boolean>;
   /** Resolves when everything acknowledged before the call is durable (fsync(2), S3 2xx). Grouped over waiters. */
   durable(): Promise<void>;
+  /** One sentence for `status`: what durable() waits for, or what a power cut may lose. */
+  durabilityText(): string;
   /** How inline space stands: 0..1 of the volume's budget, as of the last mutation's reply. */
   inlineFill(): number;
   onInvalidate(listener: (batch: Invalidation[]) => void): void;

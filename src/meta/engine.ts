@@ -36,6 +36,8 @@ export class Engine {
   readonly inlineBudgetBytes: number;
   /** Share of the inline budget in use, 0..1, as the last commit's reply told. */
   inlineFill = 0;
+  /** Set while the session is being ended on purpose: nobody needs to hear that it is gone. */
+  closing = false;
   /** Mutations answered so far: tells durability whether there is anything new. */
   mutationCount = 0;
   readonly #scripts: ScriptLibrary;
@@ -89,7 +91,8 @@ export class Engine {
     if (this.#fenced) throw new SessionLostError(name);
     const script = this.#scripts.get(name);
     const slot = this.#freeSlots.pop() ?? (await this.#waitForSlot());
-    const sequence = (this.#sequences[slot]! += 1);
+    const sequence = this.#sequences[slot]! + 1;
+    this.#sequences[slot] = sequence;
     try {
       if (this.#fenced) throw new SessionLostError(name);
       const reply = await this.#run(script, [this.prefix, this.sid, slot, sequence, ...args]);
@@ -108,6 +111,7 @@ export class Engine {
   fence(): void {
     if (this.#fenced) return;
     this.#fenced = true;
+    if (this.closing) return;
     this.logger.error({ sid: this.sid }, 'this session was suspended past its lease and is fenced; mount again');
     for (const listener of this.#fencedListeners) listener();
   }
