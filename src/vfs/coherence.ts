@@ -1,0 +1,132 @@
+/**
+ * Keeps the kernel of this process's mount right about what it has not done itself.
+ *
+ *     change by                          the mount's kernel hears
+ *     the mount itself                   nothing (it knows; telling it from inside its own request would deadlock)
+ *     the S3 door of this process        before the S3 call answers, for at most notifyWaitMs
+ *     another session (push)             at once, from a bounded queue
+ *     unknown (channel broke)            expireAll
+ *
+ * Nothing here may be awaited while an inode's lock is held or by an operation of the mount: the kernel may hold a lock
+ * of its own until that operation answers.
+ */
+import type { Logger } from '../base/log.ts';
+import { sleep } from '../base/sleep.ts';
+import type { ByteString, Ino } from '../meta/types.ts';
+import { allMountNames, encodeMountName } from './mount-names.ts';
+import type { KernelCache } from './types.ts';
+
+/** Notes waiting for the kernel; beyond it everything expires at once instead. */
+const QUEUE_MAX = 20_000;
+const WORKERS_MAX = 16;
+
+/** What one S3 call made stale. Stored names. */
+export interface DoorChange {
+  entries: readonly { parent: Ino; name: ByteString }[];
+  /** Inodes whose attributes changed. */
+  inodes: readonly Ino[];
+}
+
+export class Coherence {
+  readonly #logger: Logger;
+  readonly #waitMs: number;
+  #kernel: KernelCache | undefined;
+  #queue: (() => Promise<void>)[] = [];
+  #working = 0;
+  /** Set once a younger entry was seen: only then can the kernel know escaped twins of a name. */
+  #twins = false;
+
+  constructor(logger: Logger, waitMs: number) {
+    this.#logger = logger;
+    this.#waitMs = waitMs;
+  }
+
+  setKernel(kernel: KernelCache | undefined): void {
+    this.#kernel = kernel;
+  }
+
+  /** A younger entry was shown or asked for. */
+  sawTwin(): void {
+    this.#twins = true;
+  }
+
+  /** Tells the kernel what the S3 door did. Undefined without a mount. Never rejects; waits a bounded time. */
+  announce(change: DoorChange): Promise<void> | undefined {
+    const kernel = this.#kernel;
+    if (kernel === undefined) return undefined;
+    const calls: Promise<void>[] = [];
+    for (const { parent, name } of change.entries) {
+      for (const shown of this.#shownNames(name)) calls.push(kernel.invalidateEntry(parent, shown));
+    }
+    for (const ino of change.inodes) calls.push(kernel.invalidateInode(ino, -1, 0));
+    return this.#bounded(calls);
+  }
+
+  /** Another session changed a name. */
+  pushEntry(parent: Ino, name: ByteString): void {
+    for (const shown of this.#shownNames(name)) this.#enqueue((kernel) => kernel.invalidateEntry(parent, shown));
+  }
+
+  /** Another session changed an inode; `pages`: its content too. */
+  pushInode(ino: Ino, pages: boolean): void {
+    this.#enqueue((kernel) => kernel.invalidateInode(ino, pages ? 0 : -1, 0));
+  }
+
+  /** Pushes may have been missed. */
+  expireAll(): void {
+    this.#queue = [];
+    this.#kernel?.expireAll();
+  }
+
+  #shownNames(name: ByteString): ByteString[] {
+    return this.#twins ? allMountNames(name) : [encodeMountName(name, false, false)];
+  }
+
+  #enqueue(call: (kernel: KernelCache) => Promise<void>): void {
+    if (this.#kernel === undefined) return;
+    if (this.#queue.length >= QUEUE_MAX) {
+      this.#logger.warn(
+        { waiting: this.#queue.length },
+        'too many changes elsewhere: the mount drops all it has cached',
+      );
+      this.expireAll();
+      return;
+    }
+    this.#queue.push(async () => {
+      if (this.#kernel !== undefined) await call(this.#kernel);
+    });
+    if (this.#working >= WORKERS_MAX) return;
+    this.#working += 1;
+    // Never from inside the operation that noticed: its reply must be out first.
+    setImmediate(() => void this.#work());
+  }
+
+  async #work(): Promise<void> {
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      try {
+        await next();
+      } catch (error) {
+        this.#logger.warn({ err: String(error) }, 'the kernel did not take an invalidation');
+      }
+    }
+    this.#working -= 1;
+  }
+
+  async #bounded(calls: Promise<void>[]): Promise<void> {
+    const timer = new AbortController();
+    const all = Promise.allSettled(calls).then((results) => {
+      for (const result of results) {
+        if (result.status === 'fulfilled') continue;
+        this.#logger.warn({ err: String(result.reason) }, 'the kernel did not take an invalidation');
+      }
+      return true;
+    });
+    const late = sleep(this.#waitMs, timer.signal).then(
+      () => false,
+      () => true,
+    );
+    const inTime = await Promise.race([all, late]);
+    timer.abort();
+    if (!inTime) this.#logger.warn({ waitMs: this.#waitMs }, 'the kernel is slow to drop what S3 changed; going on');
+  }
+}

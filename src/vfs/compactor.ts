@@ -1,0 +1,170 @@
+/**
+ * Rewrites chunks that many small writes have left with long lists of records, so that reading them stays cheap.
+ *
+ *     records   [== big ==]  [a][b][c][d] ...      [== big ==]  [ one new slice ]
+ *               kept          rewritten
+ *
+ * Leading large records stay as they are. What the others show is stored as one slice, which takes their place if they
+ * are still the chunk's first records; records appended meanwhile stay behind it.
+ */
+import type { Logger } from '../base/log.ts';
+import type { SliceRecord } from '../base/slice-record.ts';
+import { type Segment, visibleSegments } from '../chunk/overlay.ts';
+import type { ChunkStore } from '../chunk/types.ts';
+import type { Meta } from '../meta/api.ts';
+import type { Ino } from '../meta/types.ts';
+import type { SliceIds } from './slice-ids.ts';
+
+/** A leading record of at least this many bytes is not worth rewriting. */
+const LARGE_BYTES = 1024 * 1024;
+/** Records compacted at once; the script compares and replaces them. */
+const RECORDS_MAX = 2_000;
+const QUEUE_MAX = 10_000;
+const INLINE_IDS_MAX = 256;
+/** Bytes that one rewrite holds in memory at most. */
+const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** The bytes of a run of segments, or undefined when one of them has moved. */
+type Bytes = Buffer[] | undefined;
+
+export class Compactor {
+  readonly #meta: Meta;
+  readonly #chunks: ChunkStore;
+  readonly #slices: SliceIds;
+  readonly #logger: Logger;
+  readonly #recordsMax: number;
+  #queue = new Map<string, { ino: Ino; chunkIndex: number }>();
+
+  /** @param recordsMax records in a chunk beyond which it is due. */
+  constructor(meta: Meta, chunks: ChunkStore, slices: SliceIds, logger: Logger, recordsMax: number) {
+    this.#meta = meta;
+    this.#chunks = chunks;
+    this.#slices = slices;
+    this.#logger = logger;
+    this.#recordsMax = recordsMax;
+  }
+
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Notes how many records chunks have now. Answers whether one is due. */
+  note(ino: Ino, counts: readonly { chunkIndex: number; count: number }[]): boolean {
+    let due = false;
+    for (const { chunkIndex, count } of counts) {
+      if (count <= this.#recordsMax || this.#queue.size >= QUEUE_MAX) continue;
+      this.#queue.set(`${ino}:${chunkIndex}`, { ino, chunkIndex });
+      due = true;
+    }
+    return due;
+  }
+
+  /** Compacts one waiting chunk. Answers whether more wait. */
+  async next(): Promise<boolean> {
+    const first = this.#queue.entries().next();
+    if (first.done) return false;
+    const [key, { ino, chunkIndex }] = first.value;
+    this.#queue.delete(key);
+    try {
+      await this.compact(ino, chunkIndex);
+    } catch (error) {
+      // It becomes due again with the next write to the chunk.
+      this.#logger.warn({ ino, chunkIndex, err: String(error) }, 'compacting a chunk failed');
+    }
+    return this.#queue.size > 0;
+  }
+
+  /** Answers whether the chunk's records were replaced. */
+  async compact(ino: Ino, chunkIndex: number): Promise<boolean> {
+    const map = await this.#meta.readMap(ino, chunkIndex, 1, 0);
+    const records = map.chunks.find((chunk) => chunk.chunkIndex === chunkIndex)?.records ?? [];
+    const prefix = records.slice(0, RECORDS_MAX);
+    const keptCount = leadingLarge(prefix);
+    const small = prefix.slice(keptCount);
+    if (small.length < 2) return false;
+    const segments = withZeros(small);
+    const totalBytes = segments.reduce((sum, segment) => sum + segment.len, 0);
+    if (totalBytes > REWRITE_BYTES_MAX) return false;
+    const data = await this.#read(segments);
+    if (data === undefined) return false;
+    const replacement = [...prefix.slice(0, keptCount), ...(await this.#store(segments, data, totalBytes))];
+    if (replacement.length >= prefix.length) return false;
+    const done = await this.#meta.compactChunk(ino, chunkIndex, prefix, replacement);
+    // Nobody has seen the new slice: its blocks may go at once.
+    if (!done) await this.#chunks.deleteSlices(freshSlices(replacement.slice(keptCount)));
+    return done;
+  }
+
+  /** Bytes of the segments in order; zeros have none. */
+  async #read(segments: readonly Segment[]): Promise<Bytes> {
+    const inline = await this.#readInline(segments);
+    if (inline === undefined) return undefined;
+    const data: Buffer[] = [];
+    for (const segment of segments) {
+      if (segment.id === 0) continue;
+      if (segment.inline) data.push(inline.get(segment.id)!.subarray(segment.off, segment.off + segment.len));
+      else data.push(await this.#chunks.readSlice(segment.id, segment.size, segment.off, segment.len));
+    }
+    return data;
+  }
+
+  async #readInline(segments: readonly Segment[]): Promise<Map<number, Buffer> | undefined> {
+    const found = new Map<number, Buffer>();
+    const ids = [...new Set(segments.filter((segment) => segment.inline).map((segment) => segment.id))];
+    for (let at = 0; at < ids.length; at += INLINE_IDS_MAX) {
+      const batch = ids.slice(at, at + INLINE_IDS_MAX);
+      const bytes = await this.#meta.readInline(batch);
+      for (let i = 0; i < batch.length; i++) {
+        const one = bytes[i];
+        if (one === undefined) return undefined;
+        found.set(batch[i]!, one);
+      }
+    }
+    return found;
+  }
+
+  /** Stores the bytes as one slice and answers the records that show it where the segments were. */
+  async #store(segments: readonly Segment[], data: Buffer[], totalBytes: number): Promise<SliceRecord[]> {
+    const sizeBytes = totalBytes - segments.reduce((sum, { id, len }) => sum + (id === 0 ? len : 0), 0);
+    const id = sizeBytes === 0 ? 0 : await this.#slices.take();
+    if (id !== 0) await this.#chunks.putSlice(id, data);
+    const records: SliceRecord[] = [];
+    let off = 0;
+    for (const segment of segments) {
+      const isZero = segment.id === 0;
+      const last = records[records.length - 1];
+      const touches = last !== undefined && last.pos + last.len === segment.pos && (last.id === 0) === isZero;
+      if (touches) {
+        const size = isZero ? last.len + segment.len : sizeBytes;
+        records[records.length - 1] = { ...last, size, len: last.len + segment.len };
+      } else if (isZero) {
+        records.push({ pos: segment.pos, id: 0, size: segment.len, off: 0, len: segment.len, inline: false });
+      } else {
+        records.push({ pos: segment.pos, id, size: sizeBytes, off, len: segment.len, inline: false });
+      }
+      if (!isZero) off += segment.len;
+    }
+    return records;
+  }
+}
+
+function leadingLarge(records: readonly SliceRecord[]): number {
+  let count = 0;
+  while (count < records.length && records[count]!.len >= LARGE_BYTES && !records[count]!.inline) count++;
+  return count;
+}
+
+/**
+ * What the records show, zeros included: a record of zeros may hide bytes of a record that stays. visibleSegments leaves
+ * zeros out, so they go in under a number that no slice has.
+ */
+function withZeros(records: readonly SliceRecord[]): Segment[] {
+  const marked = records.map((record) => (record.id === 0 ? { ...record, id: -1 } : record));
+  return visibleSegments(marked).map((segment) => (segment.id === -1 ? { ...segment, id: 0 } : segment));
+}
+
+function freshSlices(records: readonly SliceRecord[]): { id: number; sizeBytes: number }[] {
+  const slices = new Map<number, number>();
+  for (const record of records) if (record.id !== 0) slices.set(record.id, record.size);
+  return [...slices].map(([id, sizeBytes]) => ({ id, sizeBytes }));
+}

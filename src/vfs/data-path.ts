@@ -1,0 +1,67 @@
+/**
+ * Where the metadata and the data layer meet: slice maps, inline bytes and slice ids in the form src/chunk asks for.
+ * The two layers do not know each other.
+ */
+import type { FileChunkMap } from '../chunk/types.ts';
+import type { Meta } from '../meta/api.ts';
+import type { FileMap, Ino, Timestamp } from '../meta/types.ts';
+import type { AttrCache } from './attr-cache.ts';
+import { SliceIds } from './slice-ids.ts';
+
+/** A map that a push made doubtful while it was on its way is read again this often. */
+const MAP_RETRIES = 3;
+
+export class DataPath {
+  readonly meta: Meta;
+  readonly attrs: AttrCache;
+  readonly slices: SliceIds;
+  readonly #inlineBytesMax: number;
+
+  constructor(meta: Meta, attrs: AttrCache, inlineBytesMax: number) {
+    this.meta = meta;
+    this.attrs = attrs;
+    this.slices = new SliceIds(meta);
+    this.#inlineBytesMax = inlineBytesMax;
+  }
+
+  /** Largest commit that may travel inline now: less as the volume's inline budget fills, 0 near its end. */
+  inlineBytesMax(): number {
+    const fill = this.meta.inlineFill();
+    if (fill < 0.5) return this.#inlineBytesMax;
+    if (fill < 0.75) return Math.min(this.#inlineBytesMax, 16 * 1024);
+    if (fill < 0.9) return Math.min(this.#inlineBytesMax, 4 * 1024);
+    return 0;
+  }
+
+  /** Reads slice maps; the attributes that come along feed the cache. 1 round trip. */
+  async readMap(ino: Ino, chunkIndex: number, count: number): Promise<FileChunkMap> {
+    for (let attempt = 0; ; attempt++) {
+      const token = this.attrs.token();
+      const map = await this.meta.readMap(ino, chunkIndex, count, this.#inlineBytesMax);
+      this.attrs.fill(map.attr, token);
+      if (attempt >= MAP_RETRIES || !this.attrs.pushedSince(ino, token)) return toChunkMap(map);
+    }
+  }
+
+  /** Server time at a moment of this machine's clock (Date.now() terms). */
+  serverTime(localMs: number): Timestamp {
+    const now = this.meta.serverNow();
+    const nowMs = now.sec * 1000 + Math.floor(now.nsec / 1e6);
+    // The part below a millisecond is the server's own when the moment is this one, so that times never run ahead.
+    const ms = nowMs + Math.min(0, localMs - Date.now());
+    const sec = Math.floor(ms / 1000);
+    return { sec, nsec: (ms - sec * 1000) * 1e6 + (now.nsec % 1e6) };
+  }
+}
+
+/** The same map in the data layer's words. */
+export function toChunkMap(map: FileMap): FileChunkMap {
+  const chunks: FileChunkMap['chunks'] = new Map();
+  for (const chunk of map.chunks) chunks.set(chunk.chunkIndex, chunk.records);
+  return { version: map.attr.version, sizeBytes: map.attr.size, chunks, inline: map.inline };
+}
+
+/** Tells whether moment `a` is after moment `b`. */
+export function isAfter(a: Timestamp, b: Timestamp): boolean {
+  return a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
+}

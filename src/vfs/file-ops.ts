@@ -1,0 +1,289 @@
+/** Handles and what is done through them. */
+import { FsError } from '../base/errors.ts';
+import { LruCache } from '../base/lru.ts';
+import { FILE_BYTES_MAX } from '../base/slice-record.ts';
+import { type Attr, type ByteString, type Entry, type Ino, S_IFDIR, S_IFMT, S_IFREG } from '../meta/types.ts';
+import { fallocateMode } from './fallocate-mode.ts';
+import { newName } from './mount-names.ts';
+import type { OpenFile } from './open-file.ts';
+import { canRead, canWrite, O_APPEND, O_DSYNC, O_EXCL, O_TRUNC } from './open-flags.ts';
+import { checkOpen } from './permissions.ts';
+import type { Context, FileHandle } from './types.ts';
+import { checkAlive, shownAttr, storedAttr, type VfsState } from './vfs-state.ts';
+
+const PERMISSION_BITS = 0o7777;
+const S_ISGID = 0o2000;
+/** Inodes whose pages the kernel may keep over a close, count. */
+const KEPT_PAGES_MAX = 65_536;
+/** A create that keeps meeting a file that vanishes again. */
+const CREATE_RETRIES = 8;
+
+export interface OpenReply {
+  handle: FileHandle;
+  keepCache: boolean;
+}
+
+class OpenHandle implements FileHandle {
+  readonly id: number;
+  readonly ino: Ino;
+  readonly flags: number;
+  readonly file: OpenFile;
+  released = false;
+
+  constructor(id: number, flags: number, file: OpenFile) {
+    this.id = id;
+    this.ino = file.ino;
+    this.flags = flags;
+    this.file = file;
+  }
+}
+
+export class FileOps {
+  readonly #state: VfsState;
+  #nextId = 1;
+  /** Channel epoch in which the kernel was last known to hold the right pages of an inode. */
+  #kept = new LruCache<Ino, number>(KEPT_PAGES_MAX);
+  #epoch = 0;
+
+  constructor(state: VfsState) {
+    this.#state = state;
+  }
+
+  /** Pushes were missed: pages that the kernel kept may be wrong. */
+  pagesDoubtful(): void {
+    this.#epoch += 1;
+  }
+
+  /** A new file, or (without O_EXCL) one that came into being since the kernel looked. 1 round trip for a new one. */
+  async create(
+    ctx: Context,
+    parent: Ino,
+    shown: ByteString,
+    mode: number,
+    flags: number,
+  ): Promise<{ entry: Entry; handle: FileHandle }> {
+    checkAlive(this.#state, 'create');
+    const name = newName('create', shown);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#createNew(ctx, parent, name, mode, flags);
+      } catch (error) {
+        const exists = error instanceof FsError && error.code === 'EEXIST';
+        if (!exists || (flags & O_EXCL) !== 0 || attempt >= CREATE_RETRIES) throw error;
+      }
+      const opened = await this.#createOverExisting(ctx, parent, name, flags);
+      if (opened !== undefined) return opened;
+    }
+  }
+
+  async #createNew(
+    ctx: Context,
+    parent: Ino,
+    name: ByteString,
+    mode: number,
+    flags: number,
+  ): Promise<{ entry: Entry; handle: FileHandle }> {
+    const { attrs, meta } = this.#state;
+    const token = attrs.token();
+    const { uid, gid } = ctx;
+    const fullMode = S_IFREG | (mode & PERMISSION_BITS);
+    const reply = await meta.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
+    attrs.changed(reply.entry.attr, token);
+    attrs.changed(reply.parentAttr, token);
+    const file = this.#state.files.acquire(reply.entry.attr.ino);
+    return { entry: reply.entry, handle: this.#handle(file, flags).handle };
+  }
+
+  /** Undefined when the file that was in the way is gone again. */
+  async #createOverExisting(
+    ctx: Context,
+    parent: Ino,
+    name: ByteString,
+    flags: number,
+  ): Promise<{ entry: Entry; handle: FileHandle } | undefined> {
+    try {
+      const { attrs, meta } = this.#state;
+      const token = attrs.token();
+      const entry = await meta.lookup(parent, name, 'elder', ctx);
+      attrs.fill(entry.attr, token);
+      checkRegular(entry.attr);
+      checkOpen(ctx, entry.attr, flags);
+      const { handle } = await this.open(ctx, entry.attr.ino, flags, ctx.uid !== 0);
+      const attr = await storedAttr(this.#state, entry.attr.ino);
+      return { entry: { ...entry, attr: shownAttr(this.#state, attr) }, handle };
+    } catch (error) {
+      if (error instanceof FsError && (error.code === 'ENOENT' || error.code === 'ESTALE')) return undefined;
+      throw error;
+    }
+  }
+
+  /** O_TMPFILE: an inode without a name, gone with its last handle unless it is linked before. */
+  async tmpfile(ctx: Context, parent: Ino, mode: number, flags: number): Promise<{ attr: Attr; handle: FileHandle }> {
+    checkAlive(this.#state, 'tmpfile');
+    const parentAttr = await storedAttr(this.#state, parent);
+    const gid = (parentAttr.mode & S_ISGID) !== 0 ? parentAttr.gid : ctx.gid;
+    const { attrs, meta, files } = this.#state;
+    const token = attrs.token();
+    const attr = await meta.mkHidden(S_IFREG | (mode & PERMISSION_BITS), ctx.uid, gid);
+    attrs.changed(attr, token);
+    const file = files.acquire(attr.ino);
+    file.nameless = true;
+    return { attr, handle: this.#handle(file, flags).handle };
+  }
+
+  /**
+   * No round trip when the attributes are cached; the slice map of a file that will be read is then on its way.
+   * @throws FsError ESTALE when the inode has lost its last name elsewhere: the kernel looks the path up again.
+   */
+  open(ctx: Context, ino: Ino, flags: number, killPriv: boolean): OpenReply | Promise<OpenReply> {
+    checkAlive(this.#state, 'open');
+    // Counted as open before anything is asked, so that an unlink heard meanwhile keeps the inode.
+    const file = this.#state.files.acquire(ino);
+    const attr = (flags & O_TRUNC) === 0 ? this.#state.attrs.get(ino) : undefined;
+    if (attr === undefined) return this.#openSlowly(ctx, file, flags, killPriv);
+    try {
+      return this.#opened(file, attr, flags);
+    } catch (error) {
+      void this.#state.files.release(file);
+      throw error;
+    }
+  }
+
+  async #openSlowly(ctx: Context, file: OpenFile, flags: number, killPriv: boolean): Promise<OpenReply> {
+    try {
+      if (!this.#state.attrs.healthy) file.contentChanged();
+      const attr =
+        (flags & O_TRUNC) !== 0
+          ? await file.exclusive(() => this.#truncate(ctx, file, killPriv))
+          : await storedAttr(this.#state, file.ino);
+      return this.#opened(file, attr, flags);
+    } catch (error) {
+      void this.#state.files.release(file);
+      throw error instanceof FsError && error.code === 'ENOENT' ? new FsError('ESTALE', 'open') : error;
+    }
+  }
+
+  async #truncate(ctx: Context, file: OpenFile, killPriv: boolean): Promise<Attr> {
+    const { attrs, meta, files } = this.#state;
+    const token = attrs.token();
+    const attr = await meta.setattr(file.ino, { size: 0, killPriv }, ctx);
+    attrs.changed(attr, token);
+    files.contentChanged(file.ino, attr.version);
+    return attr;
+  }
+
+  #opened(file: OpenFile, attr: Attr, flags: number): OpenReply {
+    checkRegular(attr);
+    // Waiting to be freed: only who had it open before may go on with it.
+    if (attr.nlink === 0 && !file.nameless && file.users === 1) throw new FsError('ESTALE', 'open');
+    if (canRead(flags) && attr.size > 0) file.prefetch();
+    return this.#handle(file, flags);
+  }
+
+  #handle(file: OpenFile, flags: number): OpenReply {
+    const keepCache = this.#state.attrs.healthy && this.#kept.get(file.ino) === this.#epoch;
+    if (!keepCache) this.#kept.set(file.ino, this.#epoch);
+    return { handle: new OpenHandle(this.#nextId++, flags, file), keepCache };
+  }
+
+  read(handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer> {
+    checkAlive(this.#state, 'read');
+    return fileOf(handle, 'read').read(offset, length);
+  }
+
+  write(handle: FileHandle, offset: number, data: Buffer, killPriv: boolean): Promise<void> | undefined {
+    checkAlive(this.#state, 'write');
+    const file = fileOf(handle, 'write');
+    if (offset + data.length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'write');
+    const append = (handle.flags & O_APPEND) !== 0;
+    const written = file.write(offset, data, append, killPriv);
+    return (handle.flags & O_DSYNC) === 0 ? written : this.#writeThrough(file, written);
+  }
+
+  async #writeThrough(file: OpenFile, written: Promise<void> | undefined): Promise<void> {
+    await written;
+    await file.flush();
+    await this.#state.meta.durable();
+  }
+
+  /** close(2) of one descriptor: commits what was written. Undefined when there is nothing to do. */
+  flush(handle: FileHandle): Promise<void> | undefined {
+    checkAlive(this.#state, 'flush');
+    return fileOf(handle, 'flush').flush();
+  }
+
+  async fsync(handle: FileHandle): Promise<void> {
+    checkAlive(this.#state, 'fsync');
+    await fileOf(handle, 'fsync').flush();
+    await this.#state.meta.durable();
+  }
+
+  release(handle: FileHandle): Promise<void> | undefined {
+    const file = fileOf(handle, 'release');
+    (handle as OpenHandle).released = true;
+    return this.#state.files.release(file);
+  }
+
+  async fallocate(ctx: Context, handle: FileHandle, bits: number, offset: number, length: number): Promise<void> {
+    checkAlive(this.#state, 'fallocate');
+    const file = fileOf(handle, 'fallocate');
+    const mode = fallocateMode(bits);
+    if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate');
+    if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
+    if (!canWrite(handle.flags)) throw new FsError('EBADF', 'fallocate');
+    await file.exclusive(async () => {
+      const { attrs, meta, files } = this.#state;
+      const token = attrs.token();
+      const attr = await meta.fallocate(file.ino, mode, offset, length, ctx.uid !== 0);
+      attrs.changed(attr, token);
+      files.contentChanged(file.ino, attr.version);
+    });
+  }
+
+  /** @throws FsError ENXIO at or behind the end of file. */
+  async lseek(handle: FileHandle, offset: number, whence: 'data' | 'hole'): Promise<number> {
+    checkAlive(this.#state, 'lseek');
+    const file = fileOf(handle, 'lseek');
+    if (offset < 0) throw new FsError('ENXIO', 'lseek');
+    await file.flush();
+    return await this.#state.meta.seek(file.ino, offset, whence);
+  }
+
+  /** Shares the source's slices with the target: moves no bytes. Answers the bytes copied, fewer at the source's end. */
+  async copyFileRange(
+    source: FileHandle,
+    sourceOffset: number,
+    target: FileHandle,
+    targetOffset: number,
+    length: number,
+  ): Promise<number> {
+    checkAlive(this.#state, 'copyFileRange');
+    const from = fileOf(source, 'copyFileRange');
+    const to = fileOf(target, 'copyFileRange');
+    if (!canWrite(target.flags) || (target.flags & O_APPEND) !== 0) throw new FsError('EBADF', 'copyFileRange');
+    if (sourceOffset < 0 || targetOffset < 0 || length < 0) throw new FsError('EINVAL', 'copyFileRange');
+    if (targetOffset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
+    if (from === to && Math.abs(sourceOffset - targetOffset) < length) throw new FsError('EINVAL', 'copyFileRange');
+    if (length === 0) return 0;
+    await from.flush();
+    return await to.exclusive(async () => {
+      const { attrs, meta, files } = this.#state;
+      const token = attrs.token();
+      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, length);
+      attrs.changed(attr, token);
+      files.contentChanged(to.ino, attr.version);
+      return copied;
+    });
+  }
+}
+
+function checkRegular(attr: Attr): void {
+  const type = attr.mode & S_IFMT;
+  if (type === S_IFREG) return;
+  throw new FsError(type === S_IFDIR ? 'EISDIR' : 'EINVAL', 'open');
+}
+
+function fileOf(handle: FileHandle, op: string): OpenFile {
+  if (!(handle instanceof OpenHandle) || handle.released) throw new FsError('EBADF', op);
+  return handle.file;
+}

@@ -1,0 +1,167 @@
+/** Operations on names: one metadata script each; replies feed the attribute cache. */
+import { FsError } from '../base/errors.ts';
+import type { EntryReply } from '../meta/api.ts';
+import {
+  type Attr,
+  type ByteString,
+  type Entry,
+  type Ino,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  SYMLINK_BYTES_MAX,
+} from '../meta/types.ts';
+import type { Token } from './attr-cache.ts';
+import { existingName, newName } from './mount-names.ts';
+import type { Context } from './types.ts';
+import { checkAlive, shownAttr, storedAttr, type VfsState } from './vfs-state.ts';
+
+const PERMISSION_BITS = 0o7777;
+/** A lookup that a push overtook is repeated this often. */
+const LOOKUP_RETRIES = 2;
+
+export class NamespaceOps {
+  readonly #state: VfsState;
+
+  constructor(state: VfsState) {
+    this.#state = state;
+  }
+
+  async lookup(ctx: Context, parent: Ino, shown: ByteString): Promise<Entry> {
+    checkAlive(this.#state, 'lookup');
+    if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
+    const { name, kind } = existingName('lookup', shown);
+    if (kind !== 'elder') this.#state.coherence.sawTwin();
+    const { attrs, meta, coherence } = this.#state;
+    for (let attempt = 0; ; attempt++) {
+      const token = attrs.token();
+      const entry = await meta.lookup(parent, name, kind, ctx);
+      // An escaped name is the younger entry's only: one entry, one name.
+      if (kind !== 'elder' && !entry.younger) throw new FsError('ENOENT', 'lookup');
+      const ino = entry.attr.ino;
+      const overtaken = attrs.entryPushedSince(parent, name, token) || attrs.pushedSince(ino, token);
+      if (overtaken && attempt < LOOKUP_RETRIES) continue;
+      if (overtaken) {
+        coherence.pushEntry(parent, name);
+        coherence.pushInode(ino, true);
+      }
+      return this.#known(entry, token);
+    }
+  }
+
+  /** LOOKUP of "." and ".." by inode number (NFS export). */
+  async #lookupDots(ino: Ino, name: ByteString): Promise<Entry> {
+    let attr = await storedAttr(this.#state, ino);
+    if (name === '..') attr = await storedAttr(this.#state, attr.parent);
+    return { name, attr: shownAttr(this.#state, attr), younger: false };
+  }
+
+  #known(entry: Entry, token: Token): Entry {
+    const attr = shownAttr(this.#state, this.#state.attrs.fill(entry.attr, token));
+    return attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger };
+  }
+
+  /** A file, fifo, socket or device. `mode` carries the type; the umask is applied already. */
+  async mknod(ctx: Context, parent: Ino, shown: ByteString, mode: number, rdev: number): Promise<Entry> {
+    checkAlive(this.#state, 'mknod');
+    const type = mode & S_IFMT;
+    if (type === S_IFDIR) throw new FsError('EINVAL', 'mknod', 'directories are made by mkdir');
+    return await this.#make('mknod', ctx, parent, shown, (type || S_IFREG) | (mode & PERMISSION_BITS), rdev);
+  }
+
+  async mkdir(ctx: Context, parent: Ino, shown: ByteString, mode: number): Promise<Entry> {
+    checkAlive(this.#state, 'mkdir');
+    return await this.#make('mkdir', ctx, parent, shown, S_IFDIR | (mode & PERMISSION_BITS), 0);
+  }
+
+  async #make(op: string, ctx: Context, parent: Ino, shown: ByteString, mode: number, rdev: number): Promise<Entry> {
+    const name = newName(op, shown);
+    const token = this.#state.attrs.token();
+    const { uid, gid } = ctx;
+    return this.#made(await this.#state.meta.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }), token);
+  }
+
+  async symlink(ctx: Context, parent: Ino, shown: ByteString, target: Buffer): Promise<Entry> {
+    checkAlive(this.#state, 'symlink');
+    const name = newName('symlink', shown);
+    if (target.length === 0) throw new FsError('ENOENT', 'symlink', 'the target is empty');
+    if (target.length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
+    const token = this.#state.attrs.token();
+    const { uid, gid } = ctx;
+    return this.#made(await this.#state.meta.symlink({ parent, name, uid, gid, target, caller: ctx }), token);
+  }
+
+  async link(ctx: Context, ino: Ino, newParent: Ino, shown: ByteString): Promise<Entry> {
+    checkAlive(this.#state, 'link');
+    const name = newName('link', shown);
+    const token = this.#state.attrs.token();
+    const entry = this.#made(await this.#state.meta.link(ino, newParent, name, ctx), token);
+    this.#state.files.named(ino);
+    const attr = shownAttr(this.#state, entry.attr);
+    return attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger };
+  }
+
+  async readlink(ino: Ino): Promise<Buffer> {
+    checkAlive(this.#state, 'readlink');
+    return await this.#state.meta.readlink(ino);
+  }
+
+  async unlink(ctx: Context, parent: Ino, shown: ByteString): Promise<void> {
+    checkAlive(this.#state, 'unlink');
+    const { name, kind } = existingName('unlink', shown);
+    const token = this.#state.attrs.token();
+    const { attr, parentAttr } = await this.#state.meta.unlink(parent, name, kind, ctx);
+    this.#lost(attr, token);
+    this.#state.attrs.changed(parentAttr, token);
+  }
+
+  async rmdir(ctx: Context, parent: Ino, shown: ByteString): Promise<void> {
+    checkAlive(this.#state, 'rmdir');
+    const { name, kind } = existingName('rmdir', shown);
+    const token = this.#state.attrs.token();
+    const { attr, parentAttr } = await this.#state.meta.rmdir(parent, name, kind, ctx);
+    this.#lost(attr, token);
+    this.#state.attrs.changed(parentAttr, token);
+  }
+
+  async rename(
+    ctx: Context,
+    parent: Ino,
+    shown: ByteString,
+    newParent: Ino,
+    newShown: ByteString,
+    mode: 'replace' | 'noreplace' | 'exchange',
+  ): Promise<void> {
+    checkAlive(this.#state, 'rename');
+    const from = existingName('rename', shown);
+    // The target may be a younger entry that is there, or a plain name; the script knows which exists.
+    const to = existingName('rename', newShown);
+    const { attrs, meta } = this.#state;
+    const token = attrs.token();
+    const reply = await meta.rename({
+      parent,
+      name: from.name,
+      kind: from.kind,
+      newParent,
+      newName: to.name,
+      newKind: to.kind,
+      mode,
+      caller: ctx,
+    });
+    attrs.changed(reply.attr, token);
+    attrs.changed(reply.parentAttr, token);
+    if (newParent !== parent) attrs.changed(reply.newParentAttr, token);
+    if (reply.replaced !== undefined) this.#lost(reply.replaced, token);
+  }
+
+  #made(reply: EntryReply, token: Token): Entry {
+    this.#state.attrs.changed(reply.entry.attr, token);
+    this.#state.attrs.changed(reply.parentAttr, token);
+    return reply.entry;
+  }
+
+  #lost(attr: Attr, token: Token): void {
+    this.#state.attrs.changed(attr, token);
+    this.#state.files.nameLost(attr);
+  }
+}

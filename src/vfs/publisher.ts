@@ -1,0 +1,64 @@
+/** Links finished content under a key, and tells everyone in this process what that made stale. */
+import type { KeyPath, PublishReply } from '../meta/api.ts';
+import type { ByteString, Ino } from '../meta/types.ts';
+import type { Content } from './object-writer.ts';
+import type { Context, PutOptions } from './types.ts';
+import type { VfsState } from './vfs-state.ts';
+
+export class Publisher {
+  readonly #state: VfsState;
+
+  constructor(state: VfsState) {
+    this.#state = state;
+  }
+
+  /** One script. The reply must be settled before the door answers. */
+  async publish(ctx: Context, content: Content, put: PutOptions, uploadId?: string): Promise<PublishReply> {
+    const { attrs, meta, files, options } = this.#state;
+    const token = attrs.token();
+    const path: KeyPath = put.path;
+    const reply = await meta.publish({
+      path,
+      caller: ctx,
+      precondition: put.precondition,
+      content,
+      fileMode: options.objectMode,
+      dirMode: options.directoryMode,
+      s3: put.s3,
+      xattrs: put.xattrs,
+      ...(uploadId === undefined ? {} : { uploadId }),
+    });
+    attrs.changed(reply.attr, token);
+    // A hidden inode has a name now; its content was read by nobody.
+    files.named(reply.attr.ino);
+    if (reply.replaced !== undefined) {
+      attrs.changed(reply.replaced, token);
+      files.nameLost(reply.replaced);
+    }
+    return reply;
+  }
+
+  /** The kernel drops what the reply made stale, and what it says is durable. */
+  async settle(reply: PublishReply): Promise<void> {
+    const { parent, name, made, replaced } = reply;
+    await this.announce([{ parent, name }, ...made], replaced === undefined ? [] : [replaced.ino]);
+  }
+
+  /** Entries (stored names) and inodes whose attributes changed through S3; resolves when that is durable too. */
+  async announce(entries: readonly { parent: Ino; name: ByteString }[], inodes: readonly Ino[]): Promise<void> {
+    const { attrs, coherence, meta } = this.#state;
+    for (const { parent } of entries) attrs.changedUnseen(parent);
+    const told = coherence.announce({ entries, inodes });
+    await meta.durable();
+    await told;
+  }
+
+  /** Gives up a hidden inode after a failure; its own failure only costs time, since the session's end frees it too. */
+  async releaseHidden(ino: Ino): Promise<void> {
+    try {
+      await this.#state.meta.release(ino);
+    } catch (error) {
+      this.#state.logger.warn({ ino, err: String(error) }, 'an unpublished inode could not be released');
+    }
+  }
+}

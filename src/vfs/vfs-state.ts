@@ -1,0 +1,45 @@
+import { SessionLostError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { ChunkStore } from '../chunk/types.ts';
+import type { Meta } from '../meta/api.ts';
+import type { Attr, Ino } from '../meta/types.ts';
+import type { AttrCache } from './attr-cache.ts';
+import type { Coherence } from './coherence.ts';
+import type { DataPath } from './data-path.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { VfsOptions } from './vfs-options.ts';
+
+/** What the parts of one virtual file system share. */
+export interface VfsState {
+  readonly meta: Meta;
+  readonly chunks: ChunkStore;
+  readonly logger: Logger;
+  readonly options: VfsOptions;
+  readonly attrs: AttrCache;
+  readonly data: DataPath;
+  readonly files: OpenFiles;
+  readonly coherence: Coherence;
+  /** The session was fenced: nothing works any more. */
+  fenced: boolean;
+}
+
+/** @throws SessionLostError once the session is fenced, also for what caches could still answer. */
+export function checkAlive(state: VfsState, op: string): void {
+  if (state.fenced) throw new SessionLostError(op);
+}
+
+/** Attributes as this process must show them: with what is written here but not committed. */
+export function shownAttr(state: VfsState, attr: Attr): Attr {
+  const file = state.files.get(attr.ino);
+  return file === undefined ? attr : file.shown(attr);
+}
+
+/** Committed attributes: a plain value from the cache, else 1 round trip. */
+export function storedAttr(state: VfsState, ino: Ino): Attr | Promise<Attr> {
+  return state.attrs.get(ino) ?? fetchAttr(state, ino);
+}
+
+async function fetchAttr(state: VfsState, ino: Ino): Promise<Attr> {
+  const token = state.attrs.token();
+  return state.attrs.fill(await state.meta.getattr(ino), token);
+}
