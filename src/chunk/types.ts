@@ -146,6 +146,8 @@ export interface ChunkStore {
   deleteSlices(slices: { id: number; sizeBytes: number }[]): Promise<number[]>;
   /** Puts bytes that were just committed or packed into the cache, so that they are not read back. */
   offerInline(id: number, data: Buffer): void;
+  /** Bytes of an inline slice if they are in the cache: the packer of the machine that wrote them need not fetch them. */
+  cachedInline(id: number): Buffer | undefined;
   stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number };
   /** Waits for uploads in flight and closes the store. */
   close(): Promise<void>;

@@ -1,0 +1,30 @@
+import type { ErrnoCode } from '../../base/errors.ts';
+
+/**
+ * A failed request to an object store. `retryable` tells whether the same request may succeed in a moment (network,
+ * throttling, a server's own trouble) or will fail until somebody acts (permission, full disk, wrong bucket).
+ */
+export class StoreError extends Error {
+  readonly retryable: boolean;
+  /** What a program should see when this is why its write was lost. */
+  readonly code: Extract<ErrnoCode, 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS'>;
+
+  /** @param message what was wrong and what to do; must name no secret. */
+  constructor(
+    message: string,
+    options: { retryable: boolean; code?: 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS'; cause?: unknown },
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'StoreError';
+    this.retryable = options.retryable;
+    this.code = options.code ?? 'EIO';
+  }
+}
+
+/** An object or range came back with another length than its name promises: torn, damaged or still being replaced. */
+export class WrongLengthError extends Error {
+  constructor(key: string, expectedBytes: number, actualBytes: number) {
+    super(`object ${key} answered ${actualBytes} bytes instead of ${expectedBytes}: it is damaged`);
+    this.name = 'WrongLengthError';
+  }
+}
