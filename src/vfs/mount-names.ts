@@ -24,6 +24,7 @@ export interface StoredName {
 const ESCAPE = '%~';
 const FILE = `${ESCAPE}file:`;
 const DIRECTORY = `${ESCAPE}dir:`;
+const RESERVED = 'names that start with %~ are reserved for what S3 keys need';
 const SPECIAL = new Map<ByteString, ByteString>([
   ['.', `${ESCAPE}dot`],
   ['..', `${ESCAPE}dotdot`],
@@ -65,13 +66,23 @@ export function existingName(op: string, shown: ByteString): StoredName {
 }
 
 /**
+ * Decodes the name a rename leads to: an entry that is there (a younger one too) or one to be made.
+ * @throws FsError EINVAL for an escape that means nothing, ENAMETOOLONG beyond 255 stored bytes.
+ */
+export function targetName(op: string, shown: ByteString): StoredName {
+  const stored = decodeMountName(shown);
+  if (stored === undefined) throw new FsError('EINVAL', op, RESERVED);
+  return checked(op, stored);
+}
+
+/**
  * Decodes the name of an entry to be made. Younger entries come into being through S3 only.
  * @throws FsError EINVAL for an escape that means nothing or a younger entry, ENAMETOOLONG beyond 255 stored bytes.
  */
 export function newName(op: string, shown: ByteString): ByteString {
   const stored = decodeMountName(shown);
   if (stored === undefined || stored.kind !== 'elder') {
-    throw new FsError('EINVAL', op, 'names that start with %~ are reserved for what S3 keys need');
+    throw new FsError('EINVAL', op, RESERVED);
   }
   return checked(op, stored).name;
 }

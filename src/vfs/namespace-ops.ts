@@ -12,7 +12,7 @@ import {
   SYMLINK_BYTES_MAX,
 } from '../meta/types.ts';
 import type { Token } from './attr-cache.ts';
-import { existingName, newName } from './mount-names.ts';
+import { existingName, newName, targetName } from './mount-names.ts';
 import type { Context } from './types.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from './vfs-state.ts';
 
@@ -134,8 +134,7 @@ export class NamespaceOps {
   ): Promise<void> {
     checkAlive(this.#state, 'rename');
     const from = existingName('rename', shown);
-    // The target may be a younger entry that is there, or a plain name; the script knows which exists.
-    const to = existingName('rename', newShown);
+    const to = targetName('rename', newShown);
     const { attrs, meta } = this.#state;
     const token = attrs.token();
     const reply = await meta.rename({

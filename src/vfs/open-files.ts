@@ -132,17 +132,23 @@ export class OpenFiles {
     if (file !== undefined) file.nameless = false;
   }
 
-  /** Asks the metadata about every open inode: names may have been taken away while nobody could tell. */
+  /** Names may have been taken away while nobody could tell: claims every open inode that has none left. */
   async revalidate(): Promise<void> {
-    for (const file of this.all()) {
-      if (file.nameless) continue;
-      try {
-        const token = this.#data.attrs.token();
-        const attr = this.#data.attrs.fill(await this.#meta.getattr(file.ino), token);
-        if (attr.nlink === 0) this.#sustainIfOpen(file.ino);
-      } catch (error) {
-        this.#logger.warn({ ino: file.ino, err: String(error) }, 'an open file is gone');
+    const inos = [...this.#open.keys()];
+    if (inos.length === 0) return;
+    try {
+      const token = this.#data.attrs.token();
+      const found = new Set<Ino>();
+      for (const attr of await this.#meta.sustain(inos)) {
+        this.#data.attrs.fill(attr, token);
+        found.add(attr.ino);
+        const file = this.#open.get(attr.ino);
+        if (file !== undefined && attr.nlink === 0) file.nameless = true;
       }
+      const gone = inos.filter((ino) => !found.has(ino) && this.#open.has(ino));
+      if (gone.length > 0) this.#logger.warn({ inos: gone.slice(0, 10), count: gone.length }, 'open files are gone');
+    } catch (error) {
+      this.#logger.warn({ err: String(error) }, 'looking after open files failed');
     }
   }
 
