@@ -1,7 +1,7 @@
 // Brings a fresh clone to the point where it runs: system packages, npm packages, the addon, the TypeScript build.
 // Every step first looks whether there is anything to do, so that a repeated run costs well under two seconds.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findProgram, run } from './processes.mjs';
@@ -160,22 +160,11 @@ function readJson(path) {
   }
 }
 
-/** Without the addon everything still works over the slower transport, so a failure here is a warning. */
+/** The script looks itself whether there is anything to do; without the addon a slower transport serves. */
 function buildAddon() {
-  const script = join(root, 'scripts', 'build-addon.mjs');
-  if (process.platform !== 'linux' || !existsSync(script)) return;
-  if (compiler() === undefined) return;
-  const stampPath = join(root, 'build', '.addon-stamp');
-  const stamp = hashTree([join(root, 'src', 'fuse', 'native'), script], `${process.arch} ${process.versions.napi}`);
-  if (existsSync(join(root, 'build', 'janusfs.node')) && stampAt(stampPath) === stamp) return;
-  say('compiling the addon');
-  const result = run(process.execPath, [script], { timeoutMs: BUILD_TIMEOUT_MS });
-  if (result.ok) {
-    mkdirSync(dirname(stampPath), { recursive: true });
-    writeFileSync(stampPath, stamp);
-    return;
-  }
-  say(`the addon did not compile (${result.why}): the mount uses the slower transport.\n${result.output.trim()}`);
+  const result = run(process.execPath, [join(root, 'scripts', 'build-addon.mjs')], { timeoutMs: BUILD_TIMEOUT_MS });
+  if (!result.ok) say(`scripts/build-addon.mjs ${result.why}`);
+  if (result.output.trim() !== '') say(result.output.trim());
 }
 
 function buildTypeScript() {

@@ -134,9 +134,15 @@ export const SETTINGS = {
   },
   fuseDriver: {
     kind: 'choice',
-    choices: ['kernel', 'fuse-native'],
-    default: 'kernel',
-    doc: 'how the mount talks to the kernel; fuse-native needs that npm package',
+    choices: ['raw', 'fuse-native'],
+    default: 'raw',
+    doc: 'raw speaks the kernel protocol itself; fuse-native needs the npm package of that name',
+  },
+  fuseTransport: {
+    kind: 'choice',
+    choices: ['auto', 'native', 'pure'],
+    default: 'auto',
+    doc: 'how raw reads /dev/fuse: with the addon, or slower without',
   },
   allowOther: { kind: 'switch', default: true, doc: "let other users than the mount's owner in" },
   logLevel: {

@@ -52,6 +52,6 @@ export const DATA_SETTINGS = [
   'idleFlush',
   'lease',
 ] as const;
-export const MOUNT_SETTINGS = ['fuseDriver', 'allowOther'] as const;
+export const MOUNT_SETTINGS = ['fuseDriver', 'fuseTransport', 'allowOther'] as const;
 export const GATEWAY_SETTINGS = ['listen', 'region', 'domain'] as const;
 export const SERVICE_SETTINGS = ['background', 'logFile'] as const;

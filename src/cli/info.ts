@@ -1,11 +1,11 @@
-import { realpathSync } from 'node:fs';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { relative } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../base/slice-record.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Meta } from '../meta/api.ts';
 import { type Attr, type Entry, type Ino, ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../meta/types.ts';
 import { type CommandCall, defineCommand } from './command-spec.ts';
+import { pathWithoutLinks } from './mount-path.ts';
 import { mountHolding } from './mount-registry.ts';
 import { TOOL_SETTINGS, withVolume } from './tool-volume.ts';
 
@@ -38,7 +38,7 @@ export const infoCommand = defineCommand({
 function locate(call: CommandCall<'data'>): { path: string; url: string | undefined; data: string | undefined } {
   const [given, url] = call.args as [string, string | undefined];
   if (url !== undefined || call.isGiven('data')) return { path: given, url, data: undefined };
-  const path = absolute(given);
+  const path = pathWithoutLinks(given);
   const mount = mountHolding(path);
   if (mount === undefined) {
     throw new UserError(`${given} is on no janusfs mount of this machine; add the volume's URL or --data`, 2);
@@ -47,16 +47,6 @@ function locate(call: CommandCall<'data'>): { path: string; url: string | undefi
   return mount.data === undefined
     ? { path: inside, url: mount.volumeUrl, data: undefined }
     : { path: inside, url: undefined, data: mount.data };
-}
-
-/** Without symbolic links but for the last component, which is what the user asks about. */
-function absolute(path: string): string {
-  const full = resolve(path);
-  try {
-    return full === sep ? full : join(realpathSync(dirname(full)), basename(full));
-  } catch (error) {
-    throw new UserError(`cannot find ${path}: ${(error as Error).message}`, 1, { cause: error });
-  }
 }
 
 interface Info {

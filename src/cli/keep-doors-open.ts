@@ -8,6 +8,7 @@ const FENCED_PAUSE_MS = 10_000;
 const REOPEN_PAUSE_MS_MAX = 60_000;
 
 export interface KeptDoors {
+  mountPoint: string | undefined;
   endpoint: string | undefined;
   /** Resolves when the mount was unmounted from outside, or with the stop signal. */
   ended: Promise<void>;
@@ -74,5 +75,5 @@ export async function keepDoorsOpen(
     }
   };
   ended = watch();
-  return { endpoint: first.endpoint, ended };
+  return { mountPoint: first.mountPoint, endpoint: first.endpoint, ended };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from '../base/log.ts';
 import { openStore } from '../chunk/object/open-store.ts';
-import { formatVolume, readVolumeFormat } from '../meta/open-volume.ts';
+import { formatVolume, readVolumeFormat } from '../meta/format-volume.ts';
 import type { VolumeFormat } from '../meta/types.ts';
 import { type Credentials, rootUser } from './credentials.ts';
 import { checkNewStore, claimStore } from './store-marker.ts';
@@ -18,7 +18,7 @@ export async function makeVolume(
 ): Promise<{ format: VolumeFormat; isNew: boolean }> {
   const existing = await readVolumeFormat(url, { logger });
   if (existing !== undefined) return { format: existing, isNew: false };
-  const store = await openStore(wanted.store);
+  const store = await openStore(wanted.store, { create: true });
   try {
     await checkNewStore(store, stop);
     const format = await formatVolume(url, { logger, store: wanted.store, users: [rootUser(wanted.root)] });

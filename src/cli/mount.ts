@@ -16,7 +16,8 @@ export const mountCommand = defineCommand({
     const mount = {
       path: resolve(call.args[1]!),
       make: false,
-      driver: settings.fuseDriver,
+      fuseDriver: settings.fuseDriver,
+      fuseTransport: settings.fuseTransport,
       allowOther: settings.allowOther,
     };
     await serveVolume('mount', call, { mount, gateway: undefined });

@@ -1,10 +1,13 @@
 /** The one place where the layers are put together: metadata + data -> file system -> mount, S3 endpoint. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { createChunkStore } from '../chunk/chunk-store.ts';
 import { openStore } from '../chunk/object/open-store.ts';
 import type { Settings } from '../config.ts';
-import { mountVfs } from '../fuse/mount-vfs.ts';
+import { type FuseMount, mountVfs } from '../fuse/mount.ts';
+import { mountedAt } from '../fuse/mount-point.ts';
 import type { Meta } from '../meta/api.ts';
 import { openVolume } from '../meta/open-volume.ts';
 import { startGateway } from '../s3api/gateway.ts';
@@ -18,13 +21,17 @@ import { registerMount } from './mount-registry.ts';
 import { claimStore } from './store-marker.ts';
 import type { Teardown } from './teardown.ts';
 import { readVersion } from './version.ts';
+import { withoutPassword } from './volume-argument.ts';
+
+const DETACH_MS_MAX = 5000;
 
 export interface MountRequest {
   /** Absolute. */
   path: string;
   /** Make the directory when it does not exist. */
   make: boolean;
-  driver: string;
+  fuseDriver: 'raw' | 'fuse-native';
+  fuseTransport: 'auto' | 'native' | 'pure';
   allowOther: boolean;
 }
 
@@ -51,6 +58,8 @@ export interface DoorsRequest {
 }
 
 export interface OpenDoors {
+  /** Absolute, without symbolic links. */
+  mountPoint: string | undefined;
   endpoint: string | undefined;
   port: number | undefined;
   /** The session was lost. */
@@ -75,13 +84,17 @@ export async function openDoors(
   const fenced = new Promise<void>((resolve) => meta.onFenced(resolve));
   const gateway = request.gateway === undefined ? undefined : await openGateway(vfs, request.gateway, logger, teardown);
   stop.throwIfAborted();
-  const unmounted =
-    request.mount === undefined
-      ? new Promise<void>(() => {})
-      : await openMount(vfs, request, request.mount, logger, teardown);
-  const places = [request.mount?.path, gateway?.endpoint].filter((place) => place !== undefined);
+  const mount =
+    request.mount === undefined ? undefined : await openMount(vfs, meta, request, request.mount, logger, teardown);
+  const places = [mount?.mountPoint, gateway?.endpoint].filter((place) => place !== undefined);
   await meta.describe(places.join(' '));
-  return { endpoint: gateway?.endpoint, port: gateway?.port, fenced, unmounted };
+  return {
+    mountPoint: mount?.mountPoint,
+    endpoint: gateway?.endpoint,
+    port: gateway?.port,
+    fenced,
+    unmounted: mount === undefined ? new Promise<void>(() => {}) : mount.done,
+  };
 }
 
 async function openFileSystem(
@@ -104,7 +117,7 @@ async function openFileSystem(
   teardown.add('metadata session', () => meta.close());
   if (root !== undefined) await setRoot(meta, root);
   // The data directory may have been moved since it was formatted.
-  const store = await openStore(embeddedStore ?? meta.format.store);
+  const store = await openStore(embeddedStore ?? meta.format.store, { create: false });
   const chunks = createChunkStore(
     store,
     {
@@ -121,7 +134,7 @@ async function openFileSystem(
   );
   teardown.add('data layer', () => chunks.close());
   await claimStore(store, meta.format, stop);
-  const vfs = await openVfs({ meta, chunks, logger });
+  const vfs = openVfs({ meta, chunks, logger });
   teardown.add('file system', () => vfs.close());
   return { meta, vfs };
 }
@@ -152,4 +165,61 @@ async function openGateway(
     endpoint: endpointUrl(actual.hostname.replace(/^\[|\]$/g, ''), Number(actual.port || 80)),
     port: Number(actual.port || 80),
   };
+}
+
+async function openMount(
+  vfs: Vfs,
+  meta: Meta,
+  request: DoorsRequest,
+  wanted: MountRequest,
+  logger: Logger,
+  teardown: Teardown,
+): Promise<FuseMount> {
+  if (wanted.make) await makeMountPoint(wanted.path);
+  const mount = await mountVfs(vfs, {
+    mountPoint: wanted.path,
+    fsName: `janusfs:${meta.format.name}`,
+    transport: wanted.fuseTransport,
+    driver: wanted.fuseDriver,
+    allowOther: wanted.allowOther,
+    logger,
+    debug: false,
+  });
+  const { mountPoint } = mount;
+  teardown.add(
+    'mount',
+    () => mount.unmount(),
+    () => detachNow(mountPoint),
+  );
+  const { data, url } = request;
+  const known = {
+    mountPoint,
+    volumeUrl: withoutPassword(url),
+    pid: process.pid,
+    ...(data === undefined ? {} : { data }),
+  };
+  try {
+    const forget = registerMount(known);
+    teardown.add('mount registry', async () => forget(), forget);
+  } catch (error) {
+    // Only `info PATH` and `umount` lose something: they then need to be told the volume, or do not wait.
+    logger.warn({ error: (error as Error).message }, 'cannot note the mount for other commands');
+  }
+  return mount;
+}
+
+/** Makes the directory unless something is mounted there: what a crash left behind must not be touched. */
+async function makeMountPoint(path: string): Promise<void> {
+  if ((await mountedAt(path)) !== undefined) return;
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new UserError(`cannot make the mount point ${path}: ${(error as Error).message}`, 1, { cause: error });
+  }
+}
+
+/** Takes the mount out of the tree without waiting for anything. */
+function detachNow(mountPoint: string): void {
+  const [command, ...args] = process.getuid?.() === 0 ? ['umount', '-l'] : ['fusermount3', '-u', '-z'];
+  spawnSync(command!, [...args, mountPoint], { stdio: 'ignore', timeout: DETACH_MS_MAX });
 }

@@ -32,7 +32,7 @@ export async function serveVolume(
     const { keepDoorsOpen } = await import('./keep-doors-open.ts');
     const kept = await keepDoorsOpen({ url, kind, root, settings, ...doors }, logger, teardown, stop);
     const ready: Record<string, string> = {};
-    if (doors.mount !== undefined) ready.mount = doors.mount.path;
+    if (kept.mountPoint !== undefined) ready.mount = kept.mountPoint;
     if (kept.endpoint !== undefined) ready.endpoint = kept.endpoint;
     return { ready, ended: kept.ended };
   });

@@ -17,9 +17,9 @@ export const serveCommand = defineCommand({
   examples: ['janusfs serve redis://localhost:6379/0?volume=home /mnt/home --listen 127.0.0.1:9000'],
   settings: [...MOUNT_SETTINGS, ...GATEWAY_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
-    const { listen, region, domain, fuseDriver, allowOther } = call.settings;
+    const { listen, region, domain, fuseDriver, fuseTransport, allowOther } = call.settings;
     await serveVolume('serve', call, {
-      mount: { path: resolve(call.args[1]!), make: false, driver: fuseDriver, allowOther },
+      mount: { path: resolve(call.args[1]!), make: false, fuseDriver, fuseTransport, allowOther },
       gateway: { ...parseListenAddress(listen), region, domain },
     });
   },

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { COMMON_SETTINGS, defineCommand } from './command-spec.ts';
+import { pathWithoutLinks } from './mount-path.ts';
 import { registeredMounts } from './mount-registry.ts';
-import { findMount } from './mount-table.ts';
 import { waitUntilGone } from './process-identity.ts';
 
 const UNMOUNT_TIMEOUT_MS = 60_000;
@@ -17,10 +16,11 @@ export const umountCommand = defineCommand({
   options: [{ flags: '--lazy', text: 'take it out of the tree now, even while programs use it' }],
   settings: [...COMMON_SETTINGS],
   async run(call) {
-    const path = resolve(call.args[0]!);
-    const mount = findMount(path);
+    const { FS_TYPE, mountedAt } = await import('../fuse/mount-point.ts');
+    const path = pathWithoutLinks(call.args[0]!);
+    const mount = await mountedAt(path);
     if (mount === undefined) throw new UserError(`${path} is no mount point`);
-    if (!mount.type.startsWith('fuse')) throw new UserError(`${path} is no janusfs mount (it is ${mount.type})`);
+    if (mount.type !== FS_TYPE) throw new UserError(`${path} is no janusfs mount (it is ${mount.type})`);
     const server = registeredMounts().find(({ mountPoint }) => mountPoint === path);
     unmount(path, call.options.lazy !== undefined);
     if (server !== undefined && !(await waitUntilGone(server.pid, SERVER_END_TIMEOUT_MS))) {

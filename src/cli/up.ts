@@ -84,7 +84,13 @@ async function serve(
       embeddedStore: directory.storeUrl,
       root: fromEnvironment ?? keptCredentials(directory.credentials),
       settings,
-      mount: { path: settings.mount, make: true, driver: settings.fuseDriver, allowOther: settings.allowOther },
+      mount: {
+        path: settings.mount,
+        make: true,
+        fuseDriver: settings.fuseDriver,
+        fuseTransport: settings.fuseTransport,
+        allowOther: settings.allowOther,
+      },
       gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },
       data: directory.path,
     },
@@ -94,7 +100,7 @@ async function serve(
   );
   return {
     ready: {
-      mount: settings.mount,
+      mount: doors.mountPoint!,
       endpoint: doors.endpoint!,
       credentials: fromEnvironment === undefined ? directory.credentials : ACCESS_KEY_VARIABLE,
     },

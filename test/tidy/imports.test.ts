@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { posix } from 'node:path';
+import { test } from 'node:test';
+import { filesBelow, importsOf } from './source-files.ts';
+
+/** What each house may import besides itself: base <- meta, chunk <- vfs <- fuse, s3api <- cli. */
+const ALLOWED: Record<string, readonly string[]> = {
+  base: [],
+  meta: ['base'],
+  chunk: ['base'],
+  vfs: ['base', 'meta', 'chunk'],
+  fuse: ['base', 'meta', 'vfs'],
+  s3api: ['base', 'meta', 'vfs'],
+  'config.ts': ['base'],
+  cli: ['base', 'meta', 'chunk', 'vfs', 'fuse', 's3api', 'config.ts'],
+  'main.ts': ['cli'],
+};
+
+/** Doors and layers above may know the metadata's types, never its engine. */
+const TYPES_ONLY: Record<string, readonly string[]> = { fuse: ['meta'], s3api: ['meta'] };
+
+/** Who may speak to a third-party package: one house each. */
+const OWNERS: Record<string, string> = {
+  ioredis: 'meta',
+  pino: 'base',
+  'hash-wasm': 'base',
+  '@node-rs/crc32': 'base',
+  undici: 'chunk',
+  '@aws-sdk/credential-providers': 'chunk',
+  fastify: 's3api',
+  'fast-xml-parser': 's3api',
+  'fuse-native': 'fuse',
+  commander: 'cli',
+  'cli-progress': 'cli',
+};
+
+const sources = filesBelow(['src'], /\.ts$/);
+
+/** The house of a path below src: its directory, or the file at the top. */
+function houseOf(path: string): string {
+  return path.split('/')[1]!;
+}
+
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+test('imports between the houses point one way', () => {
+  const wrong: string[] = [];
+  for (const { path, text } of sources) {
+    const house = houseOf(path);
+    for (const specifier of importsOf(text).filter((one) => one.startsWith('.'))) {
+      const target = houseOf(posix.join(posix.dirname(path), specifier));
+      if (target !== house && !(ALLOWED[house] ?? []).includes(target)) wrong.push(`${path} imports ${specifier}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('the doors know the types of the metadata, not its engine', () => {
+  const wrong: string[] = [];
+  for (const { path, text } of sources) {
+    for (const specifier of importsOf(text).filter((one) => one.startsWith('.'))) {
+      const target = posix.join(posix.dirname(path), specifier);
+      const typesOnly = TYPES_ONLY[houseOf(path)]?.includes(houseOf(target)) ?? false;
+      if (typesOnly && !['src/meta/types.ts', 'src/meta/api.ts'].includes(target))
+        wrong.push(`${path} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('every third-party package has one owner', () => {
+  const wrong: string[] = [];
+  for (const { path, text } of sources) {
+    for (const specifier of importsOf(text)) {
+      if (specifier.startsWith('.') || specifier.startsWith('node:')) continue;
+      const owner = OWNERS[packageOf(specifier)];
+      if (owner !== houseOf(path))
+        wrong.push(`${path} imports ${specifier}, which belongs to ${owner ?? 'nobody yet'}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('local imports name the file with its ending', () => {
+  const wrong = filesBelow(['src', 'test', 'conformance', 'bench'], /\.ts$/).flatMap(({ path, text }) =>
+    importsOf(text)
+      .filter((specifier) => specifier.startsWith('.') && !/\.(ts|json)$/.test(specifier))
+      .map((specifier) => `${path}: ${specifier}`),
+  );
+  assert.deepEqual(wrong, []);
+});
