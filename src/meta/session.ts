@@ -124,9 +124,14 @@ export class Session {
     await this.engine.mutate('describe', [Buffer.from(where)]);
   }
 
+  /** Stops the heartbeat; the lease then runs out by itself. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
   /** Ends this session. A session that is lost already has been, or will be, ended by another. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.stop();
     const { engine } = this;
     if (engine.fenced) return;
     engine.closing = true;
