@@ -1,4 +1,5 @@
 /** From a bucket and key to the inode that is the object. GET, HEAD and LIST agree on what is one. */
+import { isFsError } from '../base/errors.ts';
 import type { WalkReply } from '../meta/api.ts';
 import {
   type Attr,
@@ -50,6 +51,29 @@ export async function findObject(
     sizeBytes: path.directory ? 0 : attr.size,
     directory: path.directory,
   };
+}
+
+/** Walks that one request may cost while others keep writing to its object. */
+const ATTEMPTS_MAX = 8;
+
+/**
+ * Runs a task that walks to an object and then reads or shares its content, again when somebody changed the content
+ * between the two (ESTALE): what the task said about the object no longer held.
+ * @throws S3Error SlowDown after 8 attempts.
+ */
+export async function walkAgainWhenStale<T>(task: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await task();
+    } catch (error) {
+      if (!isFsError(error, 'ESTALE')) throw error;
+      if (attempt < ATTEMPTS_MAX) continue;
+      throw new S3Error('SlowDown', {
+        message: 'The object is being written to all the time; please try again.',
+        cause: error,
+      });
+    }
+  }
 }
 
 /** Whether a listing shows the directory as a key: made by PUT `dir/`, or by mkdir and empty. */

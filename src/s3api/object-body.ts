@@ -9,19 +9,22 @@ const BUFFER_BYTES_MAX = 1024 * 1024;
 /** Bytes per read of a stream; two reads at most are in memory. */
 const STEP_BYTES = 1024 * 1024;
 
+/** A stream that nobody begins to read for this long (its client is gone) gives its reader back, ms. */
+const UNCLAIMED_MS_MAX = 30_000;
+
 /**
- * Reads a range: a plain Buffer when it is small and at hand. A stream opens nothing before its first piece is asked
- * for, so that it may be dropped unused.
- * @throws FsError EIO when the file got shorter meanwhile; what the reader throws (a stream: from its next()).
+ * Reads a range: a plain Buffer when it is small and at hand, else a stream whose first piece has been read, so that
+ * failures up to there become proper answers.
+ * @throws FsError ESTALE when the content changed before its map was read: walk again; what the reader throws.
  */
 export function readBody(
   objects: ObjectVfs,
   context: Context,
   walked: WalkReply,
   range: ByteRange,
-): Buffer | Promise<Buffer> | AsyncIterable<Buffer> {
-  if (range.length > BUFFER_BYTES_MAX) return streamRange(() => objects.openObject(context, walked), range);
+): Buffer | Promise<Buffer | AsyncIterable<Buffer>> {
   const reader = objects.openObject(context, walked);
+  if (range.length > BUFFER_BYTES_MAX) return begun(streamRange(reader, range));
   let data: Buffer | Promise<Buffer>;
   try {
     data = reader.read(range.offset, range.length);
@@ -57,9 +60,26 @@ function shortened(): FsError {
   return new FsError('EIO', 'read', 'the file became shorter while it was read; ask again');
 }
 
-/** The pieces of a range in order, read one ahead. Opens its reader when the first piece is asked for. */
-async function* streamRange(open: () => ObjectReader, range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
-  const reader = open();
+/** Takes the first piece out of a stream and puts it in front again. */
+async function begun(stream: AsyncGenerator<Buffer, void, undefined>): Promise<AsyncIterable<Buffer>> {
+  const first = await stream.next();
+  const timer = setTimeout(() => void stream.return(), UNCLAIMED_MS_MAX);
+  timer.unref();
+  return {
+    async *[Symbol.asyncIterator]() {
+      clearTimeout(timer);
+      try {
+        if (first.done !== true) yield first.value;
+        yield* stream;
+      } finally {
+        await stream.return();
+      }
+    },
+  };
+}
+
+/** The pieces of a range in order, read one ahead. Closes the reader at its end, also when it ends early. */
+async function* streamRange(reader: ObjectReader, range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
   const end = range.offset + range.length;
   const readAt = (offset: number): Buffer | Promise<Buffer> => reader.read(offset, Math.min(STEP_BYTES, end - offset));
   let ahead: Buffer | Promise<Buffer> | undefined;

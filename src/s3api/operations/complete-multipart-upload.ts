@@ -65,8 +65,8 @@ async function handle(request: S3Request): Promise<S3Response> {
   try {
     await request.vfs.objects.completeUpload(request.context, upload, parts, options);
   } catch (error) {
-    if (!isFsError(error, 'ENOENT')) throw error;
-    return answer(request, await outcomeAfterEnoent(request, bucket, uploadId, precondition.ifMatch !== undefined));
+    if (!isFsError(error, 'ENOENT') && !isFsError(error, 'ESTALE')) throw error;
+    return answer(request, await outcomeAfterLoss(request, bucket, uploadId, precondition.ifMatch !== undefined));
   }
   return answer(request, outcome);
 }
@@ -207,8 +207,8 @@ function checkDeclared(
   }
 }
 
-/** ENOENT while publishing: another Complete was first, the upload was aborted, or If-Match found no object. */
-async function outcomeAfterEnoent(
+/** Publishing found something gone: another Complete was first, the upload was aborted, or If-Match had no object. */
+async function outcomeAfterLoss(
   request: S3Request,
   bucket: Entry,
   uploadId: string,

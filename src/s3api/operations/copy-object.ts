@@ -8,6 +8,7 @@ import { copyBytes } from '../copy-bytes.ts';
 import { type FoundSource, findSource } from '../copy-source.ts';
 import { S3Error } from '../errors.ts';
 import { objectEtag, quoteEtag } from '../etag.ts';
+import { walkAgainWhenStale } from '../find-object.ts';
 import { keyPath } from '../key-path.ts';
 import { effectiveHeaders, type ObjectMetadata, readObjectMetadata, refuseUnsupported } from '../object-headers.ts';
 import { absentTarget, newRecord, refuseDirectoryContent } from '../object-write.ts';
@@ -39,20 +40,19 @@ async function handle(request: S3Request): Promise<S3Response> {
   const precondition = writePrecondition(headers);
   const target = await request.bucketEntry();
   const path = keyPath(target.attr.ino, request.key!);
-  const source = await findSource(request, headers, target);
-  refuseCopy(request, headers, source, directives);
-  if (path.directory) refuseDirectoryContent(source.sizeBytes);
-
-  const s3 = copiedRecord(source, directives, headers[REDIRECT]);
-  const xattrs = directives.metadata?.xattrs ?? userXattrs(source);
-  const options: PutOptions = { path, precondition, s3, xattrs };
-  let reply: PublishReply;
-  try {
-    reply = await copy(request, source, options, algorithm);
-  } catch (error) {
-    throw absentTarget(error, precondition);
-  }
-  return answer(reply, options.s3);
+  return walkAgainWhenStale(async () => {
+    const source = await findSource(request, headers, target);
+    refuseCopy(request, headers, source, directives);
+    if (path.directory) refuseDirectoryContent(source.sizeBytes);
+    const s3 = copiedRecord(source, directives, headers[REDIRECT]);
+    const xattrs = directives.metadata?.xattrs ?? userXattrs(source);
+    const options: PutOptions = { path, precondition, s3, xattrs };
+    try {
+      return answer(await copy(request, source, options, algorithm), options.s3);
+    } catch (error) {
+      throw absentTarget(error, precondition);
+    }
+  });
 }
 
 function copy(

@@ -1,8 +1,9 @@
+import type { Entry } from '../../meta/types.ts';
 import { checksumHeaders } from '../checksums-request.ts';
 import { checkReadConditions, type RequestHeaders, unquoteEtag } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { objectChecksums } from '../etag.ts';
-import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
+import { type FoundObject, findObject, refuseVersion, walkAgainWhenStale } from '../find-object.ts';
 import { readBody } from '../object-body.ts';
 import { applyOverrides, effectiveHeaders, objectHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
@@ -32,9 +33,13 @@ interface Selection {
 
 /** GetObject, or HeadObject when `head`: the same answer without the bytes. */
 export async function answerObject(request: S3Request, head: boolean): Promise<S3Response> {
-  const headers = effectiveHeaders(request);
   refuseVersion(request.query.get('versionId'), request.key!);
   const bucket = await request.bucketEntry();
+  return walkAgainWhenStale(() => answerOnce(request, bucket, head));
+}
+
+async function answerOnce(request: S3Request, bucket: Entry, head: boolean): Promise<S3Response> {
+  const headers = effectiveHeaders(request);
   const found = await findObject(request, bucket, request.key!, { data: !head, xattrs: true });
   const answer = objectHeaders(found.walked, found.etag, found.directory);
   const validators = { etag: found.etag, mtimeSec: found.walked.attr.mtimeSec };

@@ -5,6 +5,7 @@ import type { RequestHeaders } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
 import { type FoundSource, findSource } from '../copy-source.ts';
 import { S3Error } from '../errors.ts';
+import { walkAgainWhenStale } from '../find-object.ts';
 import { etagElement, partNumberOf, uploadIdOf, xmlTimeMs } from '../multipart-request.ts';
 import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
@@ -25,9 +26,10 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const upload = await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
-  const source = await findSource(request, headers, bucket);
-  const range = sourceRange(request, headers, source);
-  const part = await copyPart(request, upload, number, source, range);
+  const part = await walkAgainWhenStale(async () => {
+    const source = await findSource(request, headers, bucket);
+    return copyPart(request, upload, number, source, sourceRange(request, headers, source));
+  });
   const inner =
     element('LastModified', xmlTimeMs(part.modifiedMs)) + etagElement(part.etag) + checksumElements(part.checksums, '');
   return { status: 200, body: xmlDocument('CopyPartResult', inner) };
