@@ -1,4 +1,4 @@
-// Compiles src/fuse/native/janusfs.c into build/janusfs.node. Does nothing when the addon there already belongs to this
+// Compiles src/fuse/native/*.c into build/janusfs.node. Does nothing when the addon there already belongs to this
 // source, these flags and this Node ABI. Without a working compiler it says what is lost and exits 0 (the pure transport
 // serves). `--require`, for CI, makes that exit 1 and warnings errors.
 import { spawnSync } from 'node:child_process';
@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const source = join(root, 'src', 'fuse', 'native', 'janusfs.c');
+const native = join(root, 'src', 'fuse', 'native');
+const sources = ['janusfs.c', 'mount.c'].map((name) => join(native, name));
 const target = join(root, 'build', 'janusfs.node');
 const stamp = `${target}.sha256`;
 const compiler = process.env.CC ?? 'cc';
@@ -36,7 +37,7 @@ if (process.platform !== 'linux') {
 
 function wantedStamp() {
   const hash = createHash('sha256');
-  hash.update(readFileSync(source));
+  for (const path of [...sources, join(native, 'common.h')]) hash.update(readFileSync(path));
   hash.update(JSON.stringify([flags, compiler, process.arch, process.versions.modules]));
   return hash.digest('hex');
 }
@@ -50,7 +51,7 @@ function compile() {
   mkdirSync(dirname(target), { recursive: true });
   // Compiled beside its place and renamed, so that a running mount keeps the addon it has loaded.
   const temporary = `${target}.${process.pid}.tmp`;
-  const args = [...flags, ...includes.flatMap((path) => ['-I', path]), '-o', temporary, source];
+  const args = [...flags, ...includes.flatMap((path) => ['-I', path]), '-o', temporary, ...sources];
   const result = spawnSync(compiler, args, { encoding: 'utf8' });
   if (result.error !== undefined || result.status !== 0) {
     rmSync(temporary, { force: true });
