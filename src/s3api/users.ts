@@ -29,9 +29,10 @@ export class UserDirectory {
 
   /** The user, a plain value when known. Undefined: nobody has this key. Costs a trip when users changed or for unknown keys. */
   find(accessKey: string): User | undefined | Promise<User | undefined> {
-    const user = this.#byKey.get(accessKey);
-    if (user !== undefined && !this.#stale) return user;
-    if (user === undefined && !this.#stale && Date.now() - this.#loadedMs < REFRESH_MS_MIN) return undefined;
+    if (this.#loading === undefined && !this.#stale) {
+      const user = this.#byKey.get(accessKey);
+      if (user !== undefined || Date.now() - this.#loadedMs < REFRESH_MS_MIN) return user;
+    }
     return this.#load().then(() => this.#byKey.get(accessKey));
   }
 

@@ -1,6 +1,6 @@
 import { isFsError } from '../../base/errors.ts';
 import { isBucketName } from '../bucket-name.ts';
-import { S3Error } from '../errors.ts';
+import { isS3Error, S3Error } from '../errors.ts';
 import { refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { childText, parseXml } from '../xml.ts';
@@ -32,8 +32,12 @@ async function handle(request: S3Request): Promise<S3Response> {
 /** The name is taken: by the caller (fine in us-east-1, as at AWS) or by somebody else. */
 async function answerExisting(request: S3Request): Promise<void> {
   const fields = { BucketName: request.bucket! };
-  const { attr } = await request.bucketEntry();
-  if (attr.uid !== request.user.uid) throw new S3Error('BucketAlreadyExists', { fields });
+  const entry = await request.bucketEntry().catch((error: unknown) => {
+    // The volume's own bucket is hidden from everybody but root.
+    if (isS3Error(error, 'AccessDenied')) return undefined;
+    throw error;
+  });
+  if (entry === undefined || entry.attr.uid !== request.user.uid) throw new S3Error('BucketAlreadyExists', { fields });
   if (request.settings.region !== FIRST_REGION) throw new S3Error('BucketAlreadyOwnedByYou', { fields });
 }
 

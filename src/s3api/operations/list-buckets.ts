@@ -1,5 +1,4 @@
 import type { ByteString, Entry } from '../../meta/types.ts';
-import { isBucketName } from '../bucket-name.ts';
 import { countParameter, invalidArgument } from '../list-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { ownerElements } from '../owner.ts';
@@ -7,8 +6,6 @@ import { element, optionalElement, wrap, xmlDocument, xmlTime } from '../xml.ts'
 
 const BUCKETS_MAX = 10_000;
 const PAGE_LENGTH = 1000;
-/** Pages looked through for buckets of this user before an answer is given with what was found. */
-const PAGES_MAX = 100;
 
 /**
  * Lists the caller's buckets by name (uid 0 sees everybody's).
@@ -39,27 +36,23 @@ async function handle(request: S3Request): Promise<S3Response> {
   return { status: 200, body: xmlDocument('ListAllMyBucketsResult', xml) };
 }
 
-/** Looks through the volume's top directories page by page for those that are the caller's. */
+/** Reads pages until there are `count` buckets; `next` is where the following answer begins. */
 async function ownBuckets(
   request: S3Request,
   from: ByteString,
   prefix: ByteString,
   count: number,
 ): Promise<{ entries: Entry[]; next: ByteString | undefined }> {
-  const { vfs, context } = request;
   const entries: Entry[] = [];
-  let after = from;
-  for (let pages = 0; pages < PAGES_MAX; pages++) {
-    const page = await vfs.objects.listBuckets(context, after, prefix, PAGE_LENGTH);
-    for (const entry of page.entries) {
-      if (entries.length === count) return { entries, next: after };
-      after = entry.name;
-      const own = context.uid === 0 || entry.attr.uid === context.uid;
-      if (own && isBucketName(entry.name)) entries.push(entry);
-    }
-    if (!page.truncated) return { entries, next: undefined };
+  for (let after = from; ; ) {
+    const limit = Math.min(PAGE_LENGTH, count - entries.length);
+    const page = await request.vfs.objects.listBuckets(request.context, after, prefix, limit);
+    entries.push(...page.entries);
+    const last = page.entries.at(-1);
+    if (!page.truncated || last === undefined) return { entries, next: undefined };
+    after = last.name;
+    if (entries.length >= count) return { entries, next: after };
   }
-  return { entries, next: after };
 }
 
 function bucketElement({ name, attr }: Entry, region: string): string {

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  CHECKSUM_ALGORITHMS,
+  type CrcAlgorithm,
+  CrcJoiner,
+  createChecksum,
+  loadChecksums,
+} from '../../src/base/checksums.ts';
+
+before(loadChecksums);
+
+const value = (algorithm: (typeof CHECKSUM_ALGORITHMS)[number], ...pieces: Buffer[]): string => {
+  const sum = createChecksum(algorithm);
+  for (const piece of pieces) sum.update(piece);
+  return sum.digest().toString('hex');
+};
+
+describe('checksums', () => {
+  it('have the check values of their catalogues', () => {
+    const nine = Buffer.from('123456789');
+    assert.equal(value('CRC32', nine), 'cbf43926');
+    assert.equal(value('CRC32C', nine), 'e3069283');
+    assert.equal(value('CRC64NVME', nine), 'ae8b14860a799888');
+    assert.equal(value('SHA1', nine), 'f7c3bc1d808e04732adf679965ccc34ca7ae3441');
+    assert.equal(value('CRC64NVME'), '0000000000000000');
+  });
+
+  it('are the same in pieces, also when several are in progress', () => {
+    const whole = Buffer.from('a longer text in three pieces');
+    for (const algorithm of CHECKSUM_ALGORITHMS) {
+      const [one, two] = [createChecksum(algorithm), createChecksum(algorithm)];
+      one.update(whole.subarray(0, 5));
+      two.update(whole.subarray(0, 11));
+      one.update(whole.subarray(5));
+      two.update(whole.subarray(11));
+      assert.equal(two.digest().toString('hex'), value(algorithm, whole), algorithm);
+      assert.equal(one.digest().toString('hex'), value(algorithm, whole), algorithm);
+    }
+  });
+
+  it('join: the CRC of the whole follows from those of the pieces', () => {
+    const algorithms: CrcAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME'];
+    const pieces = fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(fc.constantFrom(...algorithms), pieces, (algorithm, parts) => {
+        const joiner = new CrcJoiner(algorithm);
+        const buffers = parts.map((part) => Buffer.from(part));
+        for (const part of buffers) joiner.append(Buffer.from(value(algorithm, part), 'hex'), part.length);
+        assert.equal(joiner.digest().toString('hex'), value(algorithm, Buffer.concat(buffers)));
+      }),
+    );
+  });
+});
