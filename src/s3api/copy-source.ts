@@ -52,17 +52,22 @@ function invalidSource(header: string, cause?: unknown): S3Error {
 }
 
 /**
- * Finds the source and checks x-amz-copy-source-if-*. Costs a walk, and a bucket lookup when it is another bucket.
+ * Finds the source and checks x-amz-copy-source-if-*. `data` brings a small source's bytes along. Costs a walk, and a bucket lookup when it is another bucket.
  * @throws S3Error NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed, InvalidArgument.
  */
-export async function findSource(request: S3Request, headers: RequestHeaders, target: Entry): Promise<FoundSource> {
+export async function findSource(
+  request: S3Request,
+  headers: RequestHeaders,
+  target: Entry,
+  data: boolean,
+): Promise<FoundSource> {
   const source = parseCopySource(headers['x-amz-copy-source']!);
   if (source.key.length > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError');
   refuseVersion(source.versionId, source.key);
   const bucket = source.bucket === request.bucket ? target : await sourceBucket(request, source.bucket);
   let found: FoundObject;
   try {
-    found = await findObject(request, bucket, source.key, { data: false, xattrs: true });
+    found = await findObject(request, bucket, source.key, { data, xattrs: true });
   } catch (error) {
     // The operation's own ENOENT is about the target.
     throw error instanceof FsError ? toS3Error(error, 'key') : error;

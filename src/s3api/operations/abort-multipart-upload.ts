@@ -1,3 +1,4 @@
+import { requireUploadOwner } from '../access.ts';
 import { uploadIdOf } from '../multipart-request.ts';
 import type { Operation } from '../operation.ts';
 
@@ -11,7 +12,10 @@ export const abortMultipartUpload: Operation = {
   async handle(request) {
     const uploadId = uploadIdOf(request);
     const bucket = await request.bucketEntry();
-    await request.vfs.objects.abortUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    const { objects } = request.vfs;
+    const upload = await objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    requireUploadOwner(upload, bucket, request.context);
+    await objects.abortUpload(request.context, uploadId, bucket.attr.ino, request.key!);
     return { status: 204 };
   },
 };

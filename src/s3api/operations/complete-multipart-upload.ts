@@ -1,6 +1,7 @@
 import { isFsError } from '../../base/errors.ts';
-import type { Part, Upload } from '../../meta/api.ts';
+import type { Part, Precondition, Upload } from '../../meta/api.ts';
 import type { ByteString, Entry, S3Record } from '../../meta/types.ts';
+import { requireUploadOwner } from '../access.ts';
 import {
   type ChecksumType,
   checksumElements,
@@ -23,6 +24,8 @@ import { childrenOf, childText, element, parseXml, xmlDocument } from '../xml.ts
 /** 10,000 parts with number, quoted ETag and a checksum each. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
 const PAGE_PARTS = 1000;
+/** Tries while parts are being replaced under the Complete. */
+const ATTEMPTS_MAX = 5;
 
 /**
  * Joins parts into the object: metadata only, published in one script together with the end of the upload. A repeated
@@ -37,6 +40,11 @@ interface ListedPart {
   checksums: Record<string, string>;
 }
 
+interface StoredUpload {
+  upload: Upload;
+  parts: Part[];
+}
+
 interface Outcome {
   etag: string;
   checksums: Record<string, string>;
@@ -49,26 +57,50 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const listed = parseListedParts(await request.body.readAll(BODY_BYTES_MAX));
-  const stored = await collectParts(request, bucket, uploadId);
-  if (stored === undefined) return answer(request, await earlierOutcome(request, bucket, uploadId));
-  const { upload } = stored;
-  const parts = chooseParts(listed, stored.parts, upload);
-  checkSize(parts, headers['x-amz-mp-object-size']);
-  const outcome: Outcome = { etag: joinedEtag(parts), ...objectChecksum(headers, upload, parts) };
-  const s3: S3Record = {
-    ...upload.s3,
-    ...outcome,
-    version: 0,
-    parts: parts.map(({ number, sizeBytes, checksums }) => ({ number, sizeBytes, checksums })),
-  };
-  const options = { path: keyPath(bucket.attr.ino, upload.key), precondition, s3, xattrs: upload.xattrs };
-  try {
-    await request.vfs.objects.completeUpload(request.context, upload, parts, options);
-  } catch (error) {
-    if (!isFsError(error, 'ENOENT') && !isFsError(error, 'ESTALE')) throw error;
-    return answer(request, await outcomeAfterLoss(request, bucket, uploadId, precondition.ifMatch !== undefined));
+  for (let attempt = 1; ; attempt++) {
+    const stored = await collectParts(request, bucket, uploadId);
+    if (stored === undefined) break;
+    requireUploadOwner(stored.upload, bucket, request.context);
+    const plan = planObject(listed, stored, headers);
+    try {
+      await publish(request, bucket, stored.upload, plan, precondition);
+      return answer(request, plan.outcome);
+    } catch (error) {
+      if (!isFsError(error, 'ENOENT') && !isFsError(error, 'ESTALE')) throw error;
+      // Another Complete was first, the upload was aborted, If-Match had no object, or a part was replaced meanwhile.
+      if (!(await uploadExists(request, bucket, uploadId))) break;
+      if (isFsError(error, 'ENOENT') && precondition.ifMatch !== undefined) throw new S3Error('NoSuchKey');
+      if (attempt === ATTEMPTS_MAX) throw new S3Error('OperationAborted', { cause: error });
+    }
   }
-  return answer(request, outcome);
+  return answer(request, await earlierOutcome(request, bucket, uploadId));
+}
+
+/** The object that the listed parts make. */
+interface Plan {
+  parts: Part[];
+  outcome: Outcome;
+}
+
+/** @throws S3Error InvalidPart, EntityTooSmall, EntityTooLarge, InvalidRequest, BadDigest. */
+function planObject(listed: ListedPart[], stored: StoredUpload, headers: RequestHeaders): Plan {
+  const parts = chooseParts(listed, stored.parts, stored.upload);
+  checkSize(parts, headers['x-amz-mp-object-size']);
+  return { parts, outcome: { etag: joinedEtag(parts), ...objectChecksum(headers, stored.upload, parts) } };
+}
+
+async function publish(
+  request: S3Request,
+  bucket: Entry,
+  upload: Upload,
+  plan: Plan,
+  precondition: Precondition,
+): Promise<void> {
+  const parts = plan.parts.map(({ number, sizeBytes, checksums }) => ({ number, sizeBytes, checksums }));
+  const s3: S3Record = { ...upload.s3, ...plan.outcome, version: 0, parts };
+  const path = keyPath(bucket.attr.ino, upload.key);
+  const options = { path, precondition, s3, xattrs: upload.xattrs };
+  await request.vfs.objects.completeUpload(request.context, upload, plan.parts, options);
 }
 
 function parseListedParts(body: Buffer): ListedPart[] {
@@ -93,11 +125,7 @@ function parseListedParts(body: Buffer): ListedPart[] {
 }
 
 /** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */
-async function collectParts(
-  request: S3Request,
-  bucket: Entry,
-  uploadId: string,
-): Promise<{ upload: Upload; parts: Part[] } | undefined> {
+async function collectParts(request: S3Request, bucket: Entry, uploadId: string): Promise<StoredUpload | undefined> {
   const { objects } = request.vfs;
   const parts: Part[] = [];
   try {
@@ -205,17 +233,6 @@ function checkDeclared(
       });
     }
   }
-}
-
-/** Publishing found something gone: another Complete was first, the upload was aborted, or If-Match had no object. */
-async function outcomeAfterLoss(
-  request: S3Request,
-  bucket: Entry,
-  uploadId: string,
-  conditional: boolean,
-): Promise<Outcome> {
-  if (conditional && (await uploadExists(request, bucket, uploadId))) throw new S3Error('NoSuchKey');
-  return earlierOutcome(request, bucket, uploadId);
 }
 
 async function uploadExists(request: S3Request, bucket: Entry, uploadId: string): Promise<boolean> {

@@ -41,7 +41,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const target = await request.bucketEntry();
   const path = keyPath(target.attr.ino, request.key!);
   return walkAgainWhenStale(async () => {
-    const source = await findSource(request, headers, target);
+    const source = await findSource(request, headers, target, true);
     refuseCopy(request, headers, source, directives);
     if (path.directory) refuseDirectoryContent(source.sizeBytes);
     const s3 = copiedRecord(source, directives, headers[REDIRECT]);

@@ -1,5 +1,6 @@
 import type { Upload } from '../../meta/api.ts';
 import type { ByteString, Entry } from '../../meta/types.ts';
+import { MAY_READ, requireAccess } from '../access.ts';
 import { S3Error } from '../errors.ts';
 import { KEY_BYTES_MAX } from '../key-path.ts';
 import { countParameter, uploadOwnership, xmlTimeMs } from '../multipart-request.ts';
@@ -44,6 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     });
   }
   const bucket = await request.bucketEntry();
+  requireAccess(bucket.attr, request.context, MAY_READ);
   const { items, truncated } = await collect(request, bucket, listing);
   return { status: 200, body: listingDocument(request, listing, items, truncated, encodingType === 'url') };
 }

@@ -1,4 +1,5 @@
 import type { Part } from '../../meta/api.ts';
+import { requireUploadOwner } from '../access.ts';
 import { checksumElements } from '../checksums-request.ts';
 import { countParameter, etagElement, uploadIdOf, uploadOwnership, xmlTimeMs } from '../multipart-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
@@ -27,6 +28,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     Math.max(maxParts, 1),
   );
   const { upload } = page;
+  requireUploadOwner(upload, bucket, request.context);
   const parts = maxParts === 0 ? [] : page.parts;
   const algorithm = upload.checksumAlgorithm;
   const inner =

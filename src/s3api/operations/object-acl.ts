@@ -1,3 +1,4 @@
+import { requireOwner } from '../access.ts';
 import { S3Error } from '../errors.ts';
 import { findObject, refuseVersion } from '../find-object.ts';
 import { effectiveHeaders, refuseCannedAcl, refuseUnsupported } from '../object-headers.ts';
@@ -36,6 +37,7 @@ async function putAcl(request: S3Request): Promise<S3Response> {
   const body = await request.body.readAll(BODY_BYTES_MAX);
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
+  requireOwner(walked.attr, request.context);
   const canned = headers['x-amz-acl'];
   if (canned !== undefined) refuseCannedAcl(canned);
   else refuseOtherGrants(body, walked.attr.uid);

@@ -1,4 +1,5 @@
 import type { S3Record } from '../../meta/types.ts';
+import { MAY_WRITE, requireAccess } from '../access.ts';
 import { findObject, refuseVersion } from '../find-object.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { OBJECT_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../tags.ts';
@@ -51,6 +52,7 @@ export const deleteObjectTagging: Operation = {
 async function setTags(request: S3Request, tags: S3Record['tags'], status: number): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
+  requireAccess(walked.attr, request.context, MAY_WRITE);
   await request.vfs.objects.setTags(request.context, walked, tags);
   return { status };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Part, Upload, WalkReply } from '../../meta/api.ts';
+import { requireUploadOwner } from '../access.ts';
 import { checksumElements, isChecksumAlgorithm } from '../checksums-request.ts';
 import type { RequestHeaders } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
@@ -26,8 +27,9 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const upload = await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+  requireUploadOwner(upload, bucket, request.context);
   const part = await walkAgainWhenStale(async () => {
-    const source = await findSource(request, headers, bucket);
+    const source = await findSource(request, headers, bucket, false);
     return copyPart(request, upload, number, source, sourceRange(request, headers, source));
   });
   const inner =

@@ -1,4 +1,5 @@
 import type { Upload } from '../../meta/api.ts';
+import { requireUploadOwner } from '../access.ts';
 import { checksumHeaders, isChecksumAlgorithm } from '../checksums-request.ts';
 import { S3Error } from '../errors.ts';
 import { quoteEtag } from '../etag.ts';
@@ -26,6 +27,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { objects } = request.vfs;
   const upload = await objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+  requireUploadOwner(upload, bucket, request.context);
   wantDigests(request, upload);
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);
