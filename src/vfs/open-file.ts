@@ -26,8 +26,8 @@ const EMPTY = Buffer.alloc(0);
 
 /** What an open file tells the rest of the virtual file system. */
 export interface OpenFileEvents {
-  /** How many records the chunks touched by a commit have now. */
-  committed(ino: Ino, counts: CommitReply['recordCounts']): void;
+  /** What a commit brought, and how many records the chunks it touched have now. */
+  committed(ino: Ino, pieces: readonly Piece[], counts: CommitReply['recordCounts']): void;
   /** What the mount's kernel believes about the inode is no longer so; `pages`: about its content. */
   kernelStale(ino: Ino, pages: boolean): void;
 }
@@ -273,7 +273,7 @@ export class OpenFile {
     attrs.changed(attr, token);
     // The data layer brings the reader's map forward; a map that is still on its way is older than this commit.
     this.#early = undefined;
-    this.#events.committed(ino, reply.recordCounts);
+    this.#events.committed(ino, pieces, reply.recordCounts);
     if (options.append) this.#checkPlacement(pieces, reply.offset);
     this.#checkTimeShown(attr);
     return {

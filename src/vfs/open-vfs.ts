@@ -33,12 +33,12 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     chunks,
     data,
     {
-      committed: (ino, counts) => upkeep.committed(ino, counts),
+      committed: (ino, pieces, counts) => upkeep.committed(ino, pieces, counts),
       kernelStale: (ino, pages) => coherence.pushInode(ino, pages),
     },
     logger,
     { idleReaders: options.idleReaders, reapDelayMs: options.upkeep.reapDelayMs },
   );
-  const state: VfsState = { meta, chunks, logger, options, attrs, data, files, coherence, fenced: false };
-  return new VolumeVfs(state, upkeep);
+  const state: VfsState = { meta, chunks, logger, options, attrs, data, files, coherence, upkeep, fenced: false };
+  return new VolumeVfs(state);
 }

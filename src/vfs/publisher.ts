@@ -29,6 +29,7 @@ export class Publisher {
       ...(uploadId === undefined ? {} : { uploadId }),
     });
     attrs.changed(reply.attr, token);
+    if (content.kind === 'pieces') this.#state.upkeep.noteInline(content.pieces);
     // A hidden inode has a name now; its content was read by nobody.
     files.named(reply.attr.ino);
     if (reply.replaced !== undefined) {

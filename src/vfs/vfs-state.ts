@@ -7,6 +7,7 @@ import type { AttrCache } from './attr-cache.ts';
 import type { Coherence } from './coherence.ts';
 import type { DataPath } from './data-path.ts';
 import type { OpenFiles } from './open-files.ts';
+import type { Upkeep } from './upkeep.ts';
 import type { VfsOptions } from './vfs-options.ts';
 
 /** What the parts of one virtual file system share. */
@@ -19,6 +20,7 @@ export interface VfsState {
   readonly data: DataPath;
   readonly files: OpenFiles;
   readonly coherence: Coherence;
+  readonly upkeep: Upkeep;
   /** The session was fenced: nothing works any more. */
   fenced: boolean;
 }

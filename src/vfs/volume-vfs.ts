@@ -20,7 +20,6 @@ import type {
   Validity,
   Vfs,
 } from './types.ts';
-import type { Upkeep } from './upkeep.ts';
 import { checkAlive, shownAttr, type VfsState } from './vfs-state.ts';
 
 const EXPIRED: Validity = { entrySec: 0, attrSec: 0 };
@@ -33,16 +32,14 @@ export class VolumeVfs implements Vfs {
   readonly #names: NamespaceOps;
   readonly #attributes: AttributeOps;
   readonly #files: FileOps;
-  readonly #upkeep: Upkeep;
   readonly #valid: Validity;
   #nextDirId = 1;
   #wasHealthy = false;
   #fencedListeners: (() => void)[] = [];
   #closing: Promise<void> | undefined;
 
-  constructor(state: VfsState, upkeep: Upkeep) {
+  constructor(state: VfsState) {
     this.#state = state;
-    this.#upkeep = upkeep;
     this.#names = new NamespaceOps(state);
     this.#attributes = new AttributeOps(state);
     this.#files = new FileOps(state);
@@ -253,7 +250,7 @@ export class VolumeVfs implements Vfs {
       await Promise.all(Array.from({ length: CLOSE_FLUSHES_MAX }, worker));
       await this.#state.files.reapQueued();
     }
-    await this.#upkeep.stop();
+    await this.#state.upkeep.stop({ drain: !this.#state.fenced });
     if (failures.length > 0) throw failures[0];
   }
 
