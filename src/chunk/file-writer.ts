@@ -346,20 +346,20 @@ export class SliceFileWriter implements FileWriter {
     this.#host.budget.recheck();
   }
 
-  /** Uploads failed blocks again; resolves (never rejects) when all have an answer. */
+  /** Uploads failed blocks again; resolves (never rejects) when these and those tried before have an answer. */
   #retry(): Promise<void> {
-    if (this.#retrying !== undefined) return this.#retrying;
-    const uploads: Promise<void>[] = [];
+    const uploads: Promise<void>[] = this.#retrying === undefined ? [] : [this.#retrying];
     for (const slice of this.#slices) {
       if (slice.failedBlocks.length === 0) continue;
       const blocks = slice.failedBlocks;
       slice.failedBlocks = [];
       for (const blockIndex of blocks) uploads.push(this.#upload(slice, blockIndex));
     }
-    this.#retrying = Promise.all(uploads).then(() => {
-      this.#retrying = undefined;
+    const retrying: Promise<void> = Promise.all(uploads).then(() => {
+      if (this.#retrying === retrying) this.#retrying = undefined;
     });
-    return this.#retrying;
+    this.#retrying = retrying;
+    return retrying;
   }
 
   /** Commits what is ready, if no commit is under way. */

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { silentLogger } from '../../src/base/log.ts';
+import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
+import { sliceBlockNames } from '../../src/chunk/block-name.ts';
+import { createChunkStore } from '../../src/chunk/chunk-store.ts';
+import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
+import type {
+  ChunkOptions,
+  ChunkStore,
+  CommitResult,
+  CommitSink,
+  FileChunkMap,
+  MapSource,
+  ObjectStore,
+  PackSource,
+  Piece,
+} from '../../src/chunk/types.ts';
+
+export const TEST_OPTIONS: ChunkOptions = {
+  bufferBytes: 64 * 1024 * 1024,
+  cacheBytes: 64 * 1024 * 1024,
+  uploadParallel: 4,
+  downloadParallel: 4,
+  retryMax: 2,
+  retryMs: 5_000,
+  idleFlushMs: 60_000,
+  readaheadBytesMax: 8 * 1024 * 1024,
+};
+
+export function testChunkStore(store: ObjectStore, changes: Partial<ChunkOptions> = {}): ChunkStore {
+  return createChunkStore(store, { ...TEST_OPTIONS, ...changes }, silentLogger);
+}
+
+interface FakeFile {
+  version: number;
+  sizeBytes: number;
+  chunks: Map<number, SliceRecord[]>;
+}
+
+/**
+ * What the data layer sees of the metadata, in memory: maps, commits, inline slices. It refuses a commit whose bytes
+ * are not in the object store yet, which is the order everything else leans on.
+ */
+export class FakeVolume implements MapSource {
+  /** Where blocks must be when a commit names them; undefined: not checked. */
+  readonly store: MemoryStore | undefined;
+  readonly files = new Map<number, FakeFile>();
+  readonly inline = new Map<number, Buffer>();
+  /** ino and chunk of each inline slice, oldest first. */
+  readonly inlineQueue = new Map<number, { ino: number; chunkIndex: number; sizeBytes: number }>();
+  readonly packsOpen = new Set<number>();
+  inlineMax = 64 * 1024;
+  nextId = 1000;
+  commits: { ino: number; pieces: Piece[]; append: boolean; lastWriteMs: number; killPriv: boolean }[] = [];
+  mapReads = 0;
+  inlineReads = 0;
+  /** Awaited before a commit is carried out: tests hold or fail commits here. */
+  beforeCommit: (() => void | Promise<void>) | undefined;
+  /** Awaited before a map is answered, after it was read. */
+  afterReadMap: (() => void | Promise<void>) | undefined;
+
+  constructor(store?: MemoryStore) {
+    this.store = store;
+  }
+
+  file(ino: number): FakeFile {
+    let file = this.files.get(ino);
+    if (file === undefined) {
+      file = { version: 1, sizeBytes: 0, chunks: new Map() };
+      this.files.set(ino, file);
+    }
+    return file;
+  }
+
+  async readMap(ino: number, chunkIndex: number, count: number): Promise<FileChunkMap> {
+    this.mapReads++;
+    const file = this.file(ino);
+    const chunks = new Map<number, readonly SliceRecord[]>();
+    for (let index = chunkIndex; index < chunkIndex + count; index++) {
+      const records = file.chunks.get(index);
+      if (records !== undefined) chunks.set(index, [...records]);
+    }
+    const map = { version: file.version, sizeBytes: file.sizeBytes, chunks, inline: new Map<number, Buffer>() };
+    await this.afterReadMap?.();
+    return map;
+  }
+
+  async readInline(ids: number[]): Promise<(Buffer | undefined)[]> {
+    this.inlineReads++;
+    return ids.map((id) => this.inline.get(id));
+  }
+
+  sink(): CommitSink {
+    return {
+      reserveSliceId: async () => this.nextId++,
+      inlineBytesMax: () => this.inlineMax,
+      commit: (ino, pieces, options) => this.#commit(ino, pieces, options),
+    };
+  }
+
+  packSource(): PackSource {
+    return {
+      candidates: async (_scope, _olderThanMs, limit) =>
+        [...this.inlineQueue].slice(0, limit).map(([id, slice]) => ({ id, ...slice })),
+      readInline: (ids) => this.readInline(ids),
+      begin: async () => {
+        const id = this.nextId++;
+        this.packsOpen.add(id);
+        return id;
+      },
+      swap: async (packId, packBytes, swaps) => {
+        assert.ok(swaps.length <= 256, 'at most 256 swaps in one script');
+        assert.ok(this.packsOpen.has(packId), 'a swap names a pack that was begun and not ended');
+        this.#mustBeStored(packId, packBytes);
+        let moved = 0;
+        for (const swap of swaps) if (this.#swapOne(packId, packBytes, swap)) moved++;
+        return moved;
+      },
+      end: async (packId) => {
+        this.packsOpen.delete(packId);
+      },
+      fill: () => 0,
+      lease: async () => false,
+    };
+  }
+
+  /** Everything the records show of a file, read straight from store and inline bytes: what a crash now would leave. */
+  contents(ino: number): Buffer {
+    const file = this.file(ino);
+    const out = Buffer.alloc(file.sizeBytes);
+    for (const [chunkIndex, records] of file.chunks) {
+      for (const record of records) {
+        const bytes = record.id === 0 ? Buffer.alloc(record.len) : this.sliceBytes(record);
+        bytes.copy(out, chunkIndex * CHUNK_BYTES + record.pos);
+      }
+    }
+    return out;
+  }
+
+  sliceBytes(record: SliceRecord): Buffer {
+    const whole = record.inline
+      ? this.inline.get(record.id)
+      : Buffer.concat(
+          sliceBlockNames(record.id, record.size).map((name) => {
+            const object = this.store!.objects.get(name);
+            assert.ok(object !== undefined, `block ${name} of a record is in the store`);
+            return object.data;
+          }),
+        );
+    assert.ok(whole !== undefined, `inline slice ${record.id} of a record is there`);
+    return whole.subarray(record.off, record.off + record.len);
+  }
+
+  async #commit(
+    ino: number,
+    pieces: Piece[],
+    options: { append: boolean; lastWriteMs: number; killPriv: boolean },
+  ): Promise<CommitResult> {
+    this.commits.push({ ino, pieces, ...options });
+    await this.beforeCommit?.();
+    const file = this.file(ino);
+    const offset = options.append ? file.sizeBytes : -1;
+    const inlineIds: number[] = [];
+    const inlineBytes = pieces.reduce((sum, piece) => sum + ('inline' in piece ? piece.inline.length : 0), 0);
+    assert.ok(inlineBytes <= this.inlineMax, `${inlineBytes} inline bytes in one commit are too many`);
+    const counts = new Map<number, number>();
+    for (const piece of pieces) {
+      let record: SliceRecord;
+      if ('inline' in piece) {
+        const id = this.nextId++;
+        inlineIds.push(id);
+        this.inline.set(id, Buffer.from(piece.inline));
+        const bytes = piece.inline.length;
+        record = { pos: piece.pos, id, size: bytes, off: 0, len: bytes, inline: true };
+      } else {
+        record = piece.record;
+        this.#mustBeStored(record.id, record.size);
+      }
+      const base = options.append ? offset : piece.chunkIndex * CHUNK_BYTES;
+      for (const [chunkIndex, placed] of cutAtChunks(base, record)) {
+        const records = file.chunks.get(chunkIndex) ?? [];
+        records.push(placed);
+        file.chunks.set(chunkIndex, records);
+        counts.set(chunkIndex, records.length);
+        if (placed.inline) this.inlineQueue.set(placed.id, { ino, chunkIndex, sizeBytes: placed.size });
+        file.sizeBytes = Math.max(file.sizeBytes, chunkIndex * CHUNK_BYTES + placed.pos + placed.len);
+      }
+    }
+    file.version++;
+    return {
+      version: file.version,
+      sizeBytes: file.sizeBytes,
+      offset,
+      inlineIds,
+      recordCounts: [...counts].map(([chunkIndex, count]) => ({ chunkIndex, count })),
+    };
+  }
+
+  #mustBeStored(id: number, sizeBytes: number): void {
+    if (this.store === undefined) return;
+    let bytes = 0;
+    for (const name of sliceBlockNames(id, sizeBytes)) bytes += this.store.objects.get(name)?.data.length ?? 0;
+    assert.equal(bytes, sizeBytes, `slice ${id} is committed before its bytes are stored`);
+  }
+
+  #swapOne(
+    packId: number,
+    packBytes: number,
+    swap: { ino: number; chunkIndex: number; inlineId: number; packOffset: number; sizeBytes: number },
+  ): boolean {
+    const records = this.file(swap.ino).chunks.get(swap.chunkIndex) ?? [];
+    const index = records.findIndex((record) => record.inline && record.id === swap.inlineId);
+    this.inlineQueue.delete(swap.inlineId);
+    this.inline.delete(swap.inlineId);
+    if (index < 0) return false;
+    const old = records[index]!;
+    records[index] = { ...old, id: packId, size: packBytes, off: swap.packOffset + old.off, inline: false };
+    return true;
+  }
+}
+
+/** A record whose position counts from `base` of the file, cut where chunks end. */
+function cutAtChunks(base: number, record: SliceRecord): [number, SliceRecord][] {
+  const cut: [number, SliceRecord][] = [];
+  for (let done = 0; done < record.len; ) {
+    const at = base + record.pos + done;
+    const chunkIndex = Math.floor(at / CHUNK_BYTES);
+    const pos = at - chunkIndex * CHUNK_BYTES;
+    const len = Math.min(record.len - done, CHUNK_BYTES - pos);
+    cut.push([chunkIndex, { ...record, pos, off: record.off + done, len }]);
+    done += len;
+  }
+  return cut;
+}
+
+/** Bytes that differ everywhere: a wrong offset shows. */
+export function pattern(length: number, seed: number): Buffer {
+  const out = Buffer.allocUnsafe(length);
+  let state = (seed * 2654435761 + 12345) >>> 0;
+  for (let i = 0; i < length; i++) {
+    state = (state * 1664525 + 1013904223) >>> 0;
+    out[i] = state >>> 24;
+  }
+  return out;
+}
+
+export { MemoryStore };
