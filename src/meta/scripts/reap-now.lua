@@ -15,4 +15,4 @@ if sole_session() then
     if a and a.nlink == 0 and not held(ino) and inode_free(ino, a, left) then call('ZREM', P .. 'del', ino) end
   end
 end
-return finish({ 'OK', call('HGET', P .. 'n', 'inline') or '0' })
+return finish({ 'OK', inline_total() })

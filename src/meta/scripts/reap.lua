@@ -41,4 +41,4 @@ for i, ino in ipairs(waiting) do
     more = 1
   end
 end
-return finish({ 'OK', reaped, more, call('HGET', P .. 'n', 'inline') or '0' })
+return finish({ 'OK', reaped, more, inline_total() })

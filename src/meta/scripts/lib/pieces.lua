@@ -94,8 +94,3 @@ local function kill_priv(a)
   if has(a.mode, 2048) then a.mode = a.mode - 2048 end
   if has(a.mode, 1024) and has(a.mode, 8) then a.mode = a.mode - 1024 end
 end
-
--- Bytes kept inline in the whole volume, for replies.
-local function inline_total()
-  return call('HGET', P .. 'n', 'inline') or '0'
-end

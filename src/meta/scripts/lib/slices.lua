@@ -51,6 +51,11 @@ local function inline_add(bytes)
   if bytes ~= 0 then call('HINCRBY', P .. 'n', 'inline', fmt(bytes)) end
 end
 
+-- Bytes kept inline in the whole volume, for replies.
+local function inline_total()
+  return call('HGET', P .. 'n', 'inline') or '0'
+end
+
 local function pack_uploading(id)
   local low = fmt(id) .. ':'
   for _, member in ipairs(call('ZRANGE', P .. 'pkup', 0, -1)) do
