@@ -9,26 +9,26 @@ import { openDoors } from '../../conformance/cross-door/doors.ts';
 test('D6: a missing or shortened block is an error, never wrong bytes', { timeout: 170_000 }, async () => {
   let doors = await openDoors();
   try {
-    await doors.s3.send(new CreateBucketCommand({ Bucket: 'b' }));
+    await doors.s3.send(new CreateBucketCommand({ Bucket: 'bkt' }));
     const Body = Buffer.alloc(9 * 1024 * 1024, 'x');
-    await doors.s3.send(new PutObjectCommand({ Bucket: 'b', Key: 'missing', Body }));
+    await doors.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'missing', Body }));
     const first = blocksOf(doors.data);
-    await doors.s3.send(new PutObjectCommand({ Bucket: 'b', Key: 'short', Body }));
+    await doors.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'short', Body }));
     const second = blocksOf(doors.data).filter((path) => !first.includes(path));
-    await writeFile(doors.at('b', 'whole'), Body);
+    await writeFile(doors.at('bkt', 'whole'), Body);
     await doors.stop(); // The next process has an empty block cache.
 
     await rm(first.find((path) => /_1_4194304$/.test(path))!);
     await truncate(second.find((path) => /_1_4194304$/.test(path))!, 1000);
     doors = await openDoors({ root: doors.root });
     for (const Key of ['missing', 'short']) {
-      await assert.rejects(readFile(doors.at('b', Key)), { code: 'EIO' });
+      await assert.rejects(readFile(doors.at('bkt', Key)), { code: 'EIO' });
       await assert.rejects(async () => {
-        const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'b', Key }));
+        const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key }));
         await reply.Body!.transformToByteArray();
       });
     }
-    assert.ok((await readFile(doors.at('b', 'whole'))).equals(Body));
+    assert.ok((await readFile(doors.at('bkt', 'whole'))).equals(Body));
   } finally {
     await doors.end();
   }

@@ -41,29 +41,29 @@ test('D5: a full disk is an error at both doors; what was there stays, and work 
     served = await startMain(['serve', url, mount, '--listen', '127.0.0.1:0']);
     s3 = s3Client(/http:\/\/\S+/.exec(served.ready)![0], ACCESS_KEY, SECRET_KEY);
     const client = s3;
-    await client.send(new CreateBucketCommand({ Bucket: 'b' }));
+    await client.send(new CreateBucketCommand({ Bucket: 'bkt' }));
     const kept = Buffer.alloc(8 * MIB, 'k');
-    await writeFile(join(mount, 'b', 'kept'), kept);
+    await writeFile(join(mount, 'bkt', 'kept'), kept);
     await writeFile(join(small, 'filler'), Buffer.alloc(28 * MIB));
 
     await assert.rejects(
-      writeFile(join(mount, 'b', 'too-much'), Buffer.alloc(30 * MIB, 'x')),
+      writeFile(join(mount, 'bkt', 'too-much'), Buffer.alloc(30 * MIB, 'x')),
       (error: NodeJS.ErrnoException) => ['ENOSPC', 'EIO'].includes(error.code!),
     );
     await assert.rejects(
-      client.send(new PutObjectCommand({ Bucket: 'b', Key: 'too-much-s3', Body: Buffer.alloc(30 * MIB, 'x') })),
+      client.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'too-much-s3', Body: Buffer.alloc(30 * MIB, 'x') })),
       (error: { $metadata: { httpStatusCode: number } }) => error.$metadata.httpStatusCode >= 500,
     );
-    await assert.rejects(client.send(new GetObjectCommand({ Bucket: 'b', Key: 'too-much-s3' })), { name: 'NoSuchKey' });
-    assert.ok((await readFile(join(mount, 'b', 'kept'))).equals(kept));
+    await assert.rejects(client.send(new GetObjectCommand({ Bucket: 'bkt', Key: 'too-much-s3' })), { name: 'NoSuchKey' });
+    assert.ok((await readFile(join(mount, 'bkt', 'kept'))).equals(kept));
 
     await unlink(join(small, 'filler'));
-    await unlink(join(mount, 'b', 'too-much')).catch((error: NodeJS.ErrnoException) =>
+    await unlink(join(mount, 'bkt', 'too-much')).catch((error: NodeJS.ErrnoException) =>
       assert.equal(error.code, 'ENOENT'),
     );
-    await writeFile(join(mount, 'b', 'again'), kept);
-    assert.ok((await readFile(join(mount, 'b', 'again'))).equals(kept));
-    await client.send(new PutObjectCommand({ Bucket: 'b', Key: 'again-s3', Body: kept }));
+    await writeFile(join(mount, 'bkt', 'again'), kept);
+    assert.ok((await readFile(join(mount, 'bkt', 'again'))).equals(kept));
+    await client.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'again-s3', Body: kept }));
   } finally {
     s3?.destroy();
     if (served !== undefined) await stopChild(served.child);

@@ -28,7 +28,7 @@ while True:
     seed = hashlib.sha256(name.encode()).digest()
     size = 5000000 if name.endswith('L') else 3000
     data = (seed * (size // 32 + 1))[:size]
-    with open(os.path.join(mount, 'b', name), 'wb') as f:
+    with open(os.path.join(mount, 'bkt', name), 'wb') as f:
         f.write(data)
     out.write(name + '\\n')
     i += 1
@@ -44,7 +44,7 @@ test('D1: kill -9 of everything at any moment loses nothing that was closed or a
     for (let round = 0; round < ROUNDS; round++) {
       doors = await openDoors(root === undefined ? {} : { root });
       root = doors.root;
-      if (round === 0) await doors.s3.send(new CreateBucketCommand({ Bucket: 'b' }));
+      if (round === 0) await doors.s3.send(new CreateBucketCommand({ Bucket: 'bkt' }));
       await check(doors, acknowledged);
       const log = doors.scratch(`log${round}`);
       const writer = spawn('python3', ['-c', WRITER, doors.mount, log, `m${round}-`], { stdio: 'ignore' });
@@ -68,10 +68,10 @@ test('D1: kill -9 of everything at any moment loses nothing that was closed or a
 
 /** Everything acknowledged is there byte for byte; everything listed can be read whole. */
 async function check(doors: Doors, acknowledged: Set<string>): Promise<void> {
-  const names = new Set(await readdir(doors.at('b')));
+  const names = new Set(await readdir(doors.at('bkt')));
   for (const name of acknowledged) assert.ok(names.has(name), `${name} was acknowledged and is gone`);
   for (const name of names) {
-    const bytes = await readFile(doors.at('b', name));
+    const bytes = await readFile(doors.at('bkt', name));
     if (acknowledged.has(name)) assert.ok(bytes.equals(contentOf(name, sizeOf(name))), `${name} differs`);
     else
       assert.ok(
@@ -83,11 +83,11 @@ async function check(doors: Doors, acknowledged: Set<string>): Promise<void> {
   const keys: string[] = [];
   do {
     const page = await doors.s3.send(
-      new ListObjectsV2Command({ Bucket: 'b', ...(token === undefined ? {} : { ContinuationToken: token }) }),
+      new ListObjectsV2Command({ Bucket: 'bkt', ...(token === undefined ? {} : { ContinuationToken: token }) }),
     );
     for (const item of page.Contents ?? []) {
       keys.push(item.Key!);
-      const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'b', Key: item.Key! }));
+      const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: item.Key! }));
       assert.equal((await reply.Body!.transformToByteArray()).length, item.Size);
     }
     token = page.NextContinuationToken;
@@ -99,7 +99,7 @@ async function putUntilKilled(doors: Doors, prefix: string, acknowledged: Set<st
   for (let i = 0; ; i++) {
     const Key = `${prefix}${i}${i % 10 === 9 ? 'L' : 'S'}`;
     try {
-      await doors.s3.send(new PutObjectCommand({ Bucket: 'b', Key, Body: contentOf(Key, sizeOf(Key)) }));
+      await doors.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key, Body: contentOf(Key, sizeOf(Key)) }));
     } catch {
       return; // The kill: this PUT was not answered.
     }
@@ -117,11 +117,11 @@ test('D1: a mount left by kill -9 is taken over and the data directory is usable
 }, async () => {
   let doors = await openDoors();
   try {
-    await shell(`mkdir ${doors.at('d')} && echo kept > ${doors.at('d', 'f')}`);
+    await shell(`mkdir ${doors.at('dir')} && echo kept > ${doors.at('dir', 'f')}`);
     await doors.kill();
     await assert.rejects(readdir(doors.mount), { code: 'ENOTCONN' });
     doors = await openDoors({ root: doors.root });
-    assert.equal(await readFile(doors.at('d', 'f'), 'utf8'), 'kept\n');
+    assert.equal(await readFile(doors.at('dir', 'f'), 'utf8'), 'kept\n');
   } finally {
     await doors.end();
   }

@@ -35,21 +35,21 @@ test('D2: while Redis restarts, calls wait and go on: no error, nothing twice', 
     served = await startMain(['serve', url, mount, '--listen', '127.0.0.1:0']);
     s3 = s3Client(/http:\/\/\S+/.exec(served.ready)![0], ACCESS_KEY, SECRET_KEY);
     const client = s3;
-    await client.send(new CreateBucketCommand({ Bucket: 'b' }));
+    await client.send(new CreateBucketCommand({ Bucket: 'bkt' }));
 
     let running = true;
     let lines = 0;
     let puts = 0;
     const appender = (async () => {
       while (running) {
-        await shell(`echo line ${lines} >> ${join(mount, 'b', 'log')} && mkdir ${join(mount, 'b', `d${lines}`)}`);
+        await shell(`echo line ${lines} >> ${join(mount, 'bkt', 'log')} && mkdir ${join(mount, 'bkt', `d${lines}`)}`);
         lines++;
       }
     })();
     const putter = (async () => {
       while (running) {
         await client.send(
-          new PutObjectCommand({ Bucket: 'b', Key: `p/${puts}`, Body: `put ${puts}`, IfNoneMatch: '*' }),
+          new PutObjectCommand({ Bucket: 'bkt', Key: `p/${puts}`, Body: `put ${puts}`, IfNoneMatch: '*' }),
         );
         puts++;
       }
@@ -66,14 +66,14 @@ test('D2: while Redis restarts, calls wait and go on: no error, nothing twice', 
     running = false;
     await settled;
 
-    const log = (await readFile(join(mount, 'b', 'log'), 'utf8')).trimEnd().split('\n');
+    const log = (await readFile(join(mount, 'bkt', 'log'), 'utf8')).trimEnd().split('\n');
     assert.deepEqual(
       log,
       Array.from({ length: lines }, (_, i) => `line ${i}`),
     );
-    const directories = (await readdir(join(mount, 'b'))).filter((name) => /^d\d+$/.test(name));
+    const directories = (await readdir(join(mount, 'bkt'))).filter((name) => /^d\d+$/.test(name));
     assert.equal(directories.length, lines);
-    const list = await client.send(new ListObjectsV2Command({ Bucket: 'b', Prefix: 'p/' }));
+    const list = await client.send(new ListObjectsV2Command({ Bucket: 'bkt', Prefix: 'p/' }));
     assert.equal(list.KeyCount, Math.min(puts, 1000));
     assert.ok(lines > 10 && puts > 10, `${lines} lines, ${puts} puts`);
   } finally {
