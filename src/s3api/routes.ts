@@ -161,12 +161,17 @@ function findSubresource(scope: Scope, query: ReadonlyMap<string, string>): stri
 
 /** A subresource of the other scope is a mistake; `uploadId` and friends on a bucket must not become ListObjects. */
 function refuseForeign(scope: Scope, name: string): void {
-  if (scope === 'object' && Object.hasOwn(SUBRESOURCES.bucket, name)) {
-    throw new S3Error('InvalidRequest', { message: `Key is not expected for the ?${name} subresource` });
-  }
-  if (scope === 'bucket' && Object.hasOwn(SUBRESOURCES.object, name)) {
-    throw new S3Error('InvalidRequest', { message: `A key is required for the ?${name} subresource` });
-  }
+  if (scope === 'service') return;
+  const other = scope === 'object' ? SUBRESOURCES.bucket : SUBRESOURCES.object;
+  if (Object.hasOwn(other, name)) throw foreignSubresource(scope, name);
+}
+
+function foreignSubresource(scope: Scope, name: string): S3Error {
+  const message =
+    scope === 'object'
+      ? `Key is not expected for the ?${name} subresource`
+      : `A key is required for the ?${name} subresource`;
+  return new S3Error('InvalidRequest', { message });
 }
 
 function plainOperation({ method, scope, query, headers }: RouteRequest): OperationName {
@@ -188,6 +193,8 @@ function subresourceOperation(name: string, { method, scope }: RouteRequest): Op
   const row = SUBRESOURCES[scope][name]!;
   const operation = row[method as Method];
   if (operation !== undefined) return operation;
+  const other = scope === 'object' ? SUBRESOURCES.bucket[name] : SUBRESOURCES.object[name];
+  if (other?.[method as Method] !== undefined) throw foreignSubresource(scope, name);
   if (COMPLETE.has(name) || method === 'HEAD') return refuseMethod(method, row);
   throw new S3Error('NotImplemented', { message: `${method} ?${name} is not implemented.` });
 }

@@ -37,6 +37,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       reply.hijack();
       handler.handle(request.raw, reply.raw, false);
     },
+    clientErrorHandler: (error, socket) => answerBroken(error, socket as Socket, handler, options.logger),
     serverFactory: (listener) => httpServer(listener),
   });
   const waiting = new WeakSet<IncomingMessage>();
@@ -54,9 +55,6 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   // Another Expect than 100-continue is ignored, as S3 does.
   app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     app.server.emit('request', request, response);
-  });
-  app.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    answerBroken(error, socket, handler, options.logger);
   });
   return app;
 }

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { isS3Error } from '../../src/s3api/errors.ts';
+import {
+  child,
+  childrenOf,
+  childText,
+  element,
+  escapeXml,
+  parseXml,
+  utf8ByteString,
+  wrap,
+  xmlDocument,
+  xmlTime,
+} from '../../src/s3api/xml.ts';
+
+const malformed = (text: string | Buffer): void => {
+  assert.throws(
+    () => parseXml(Buffer.from(text), 'Root'),
+    (error) => isS3Error(error, 'MalformedXML'),
+    String(text).slice(0, 80),
+  );
+};
+
+describe('XML out', () => {
+  it('escapes markup, writes control characters as references, keeps UTF-8', () => {
+    assert.equal(escapeXml('plain key/with.dots'), 'plain key/with.dots');
+    assert.equal(escapeXml('a<b>&"c"'), 'a&lt;b&gt;&amp;&quot;c&quot;');
+    assert.equal(escapeXml('\x01\t\n\r\x1f'), '&#x1;&#x9;&#xA;&#xD;&#x1F;');
+    assert.equal(escapeXml(utf8ByteString('é 漢 😀')), utf8ByteString('é 漢 😀'));
+    assert.equal(escapeXml(utf8ByteString('\ufffe\uffff')), '&#xFFFE;&#xFFFF;');
+  });
+
+  it('replaces what is no UTF-8, so that the document stays one', () => {
+    assert.equal(escapeXml('a\xff<'), utf8ByteString('a\ufffd&lt;'));
+  });
+
+  it('writes times with milliseconds', () => {
+    assert.equal(xmlTime(1_763_800_000, 999_999_999), '2025-11-22T08:26:40.999Z');
+    assert.equal(xmlTime(1_763_800_000, 0), '2025-11-22T08:26:40.000Z');
+  });
+
+  it('is read back as it was, whatever the key', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const key = utf8ByteString(text.replaceAll('\0', '').replace(/[\ud800-\udfff]/g, ''));
+        const document = xmlDocument('Root', wrap('Item', element('Key', key)));
+        const root = parseXml(document, 'Root');
+        assert.equal(childText(child(root, 'Item')!, 'Key'), key);
+      }),
+    );
+  });
+});
+
+describe('XML in', () => {
+  it('takes any namespace or none, BOM, CRLF, comments, CDATA, attributes and references', () => {
+    const text = `\ufeff<?xml version="1.0"?>\r\n<s3:Root xmlns:s3="http://x/" a="1&amp;2">\r\n<!-- no -->
+      <Key>007</Key><Key> </Key><Key>1e3</Key><Key><![CDATA[a&amp;b]]></Key><Key>&#x1;&#13;&quot;&#128512;</Key><Key/></s3:Root>`;
+    const root = parseXml(Buffer.from(text), 'Root');
+    assert.equal(root.attributes.a, '1&2');
+    const keys = childrenOf(root, 'Key').map((key) => key.text);
+    assert.deepEqual(keys, ['007', ' ', '1e3', 'a&amp;b', `\x01\r"${utf8ByteString('😀')}`, '']);
+  });
+
+  it('reads line ends as LF', () => {
+    assert.equal(parseXml(Buffer.from('<Root>a\r\nb\rc</Root>'), 'Root').text, 'a\nb\nc');
+  });
+
+  it('refuses what is not well-formed, another root, DTDs, unknown entities, too much', () => {
+    for (const text of [
+      '',
+      ' ',
+      'text',
+      '<Root>',
+      '<Root></Other>',
+      '<Other/>',
+      '<Root/><Root/>',
+      '<Root>&nbsp;</Root>',
+    ])
+      malformed(text);
+    malformed('<!DOCTYPE Root [<!ENTITY x "y">]><Root>&x;</Root>');
+    malformed('<Root>&#0;</Root>');
+    malformed('<Root>&#xD800;</Root>');
+    malformed('<Root>a & b</Root>');
+    malformed(Buffer.from([0x3c, 0x52, 0x3e, 0xff, 0x3c, 0x2f, 0x52, 0x3e]));
+    malformed(`<Root>${'<a>'.repeat(40)}${'</a>'.repeat(40)}</Root>`);
+    malformed(`<Root>${'<a/>'.repeat(60_001)}</Root>`);
+  });
+});
