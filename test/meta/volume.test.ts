@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { UserError } from '../../src/base/errors.ts';
+import { formatVolume, readVolumeFormat } from '../../src/meta/format-volume.ts';
+import { openVolume } from '../../src/meta/open-volume.ts';
+import { ROOT_INO, S_IFREG, type User } from '../../src/meta/types.ts';
+import { redisServer } from '../support/redis-server.ts';
+import { KERNEL, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
+
+const LIMIT = { timeout: 60_000 };
+const ROOT_USER: User = { name: 'root', accessKey: 'AK', secretKey: 'geheim', uid: 0, gid: 0, groups: [] };
+let volume: TestVolume;
+
+before(async () => {
+  volume = await testVolume({ users: [ROOT_USER] });
+}, LIMIT);
+
+after(() => volume.close(), LIMIT);
+
+function refuses(call: Promise<unknown>, pattern: RegExp): Promise<void> {
+  return assert.rejects(call, (error) => {
+    assert.ok(error instanceof UserError, `${error}`);
+    assert.match(error.message, pattern);
+    assert.doesNotMatch(`${error.message} ${JSON.stringify(error.cause)}`, /geheim/);
+    return true;
+  });
+}
+
+test('a volume opens with the format it was made with', LIMIT, async () => {
+  const meta = await openVolume(volume.url, { kind: 'test' });
+  const read = await readVolumeFormat(volume.url);
+  assert.deepEqual(meta.format, read);
+  assert.deepEqual([read?.formatVersion, read?.name, read?.store, read?.blockBytes], [1, 'test', 'memory:', 4 * 1024 * 1024]);
+  assert.deepEqual(await meta.usage(), { usedBytes: 0, usedInodes: 0, inlineBytes: 0 });
+  await meta.close();
+  await meta.close();
+});
+
+test('used inodes and bytes follow what is made', LIMIT, async () => {
+  const meta = await openVolume(volume.url, { kind: 'test' });
+  const before = await meta.usage();
+  const request = { parent: ROOT_INO, name: 'u', mode: S_IFREG, uid: 0, gid: 0, rdev: 0, caller: KERNEL };
+  const { ino } = (await meta.mknod(request)).entry.attr;
+  await meta.setattr(ino, { size: 1000 }, KERNEL);
+  const grown = await meta.usage();
+  assert.deepEqual([grown.usedInodes - before.usedInodes, grown.usedBytes - before.usedBytes], [1, 1000]);
+  await meta.setattr(ino, { size: 10 }, KERNEL);
+  assert.equal((await meta.usage()).usedBytes - before.usedBytes, 10);
+  await meta.unlink(ROOT_INO, 'u', 'elder', KERNEL);
+  await meta.reapNow([ino]);
+  assert.deepEqual(await meta.usage(), before);
+  await meta.close();
+});
+
+test('making a volume twice is refused; force wipes it, but not under live sessions', LIMIT, async () => {
+  const url = volumeUrl(volume.redis.socket, 'other');
+  const made = await formatVolume(url, { store: 'memory:', users: [] });
+  await refuses(formatVolume(url, { store: 'memory:', users: [] }), /exists/);
+  const meta = await openVolume(url, { kind: 'test' });
+  const request = { parent: ROOT_INO, name: 'x', mode: S_IFREG, uid: 0, gid: 0, rdev: 0, caller: KERNEL };
+  await meta.mknod(request);
+  await refuses(formatVolume(url, { store: 'memory:', users: [], force: true }), /live session/);
+  await meta.close();
+  const again = await formatVolume(url, { store: 'file:///x', users: [], force: true, rootMode: 0o1777 });
+  assert.notEqual(again.uuid, made.uuid);
+  const fresh = await openVolume(url, { kind: 'test' });
+  assert.deepEqual((await fresh.readdir(ROOT_INO, '', 10)).entries, []);
+  assert.equal((await fresh.getattr(ROOT_INO)).mode & 0o7777, 0o1777);
+  await fresh.close();
+  assert.equal((await readVolumeFormat(volume.url))?.name, 'test', 'the other volume is untouched');
+});
+
+test('users are kept, changed, unique by access key, and removed', LIMIT, async () => {
+  const meta = await openVolume(volume.url, { kind: 'test' });
+  assert.deepEqual(await meta.users(), [ROOT_USER]);
+  const anna: User = { name: 'anna ü', accessKey: 'AK2', secretKey: 's', uid: 5, gid: 6, groups: [7, 8] };
+  await meta.putUser(anna);
+  await meta.putUser({ ...anna, uid: 9 });
+  assert.deepEqual(await meta.users(), [{ ...anna, uid: 9 }, ROOT_USER]);
+  await assert.rejects(meta.putUser({ ...anna, name: 'bert' }), /EEXIST.*already/);
+  await assert.rejects(meta.putUser({ ...anna, uid: -1 }), /EINVAL/);
+  await assert.rejects(meta.putUser({ ...anna, secretKey: '' }), /EINVAL/);
+  assert.equal(await meta.removeUser('anna ü'), true);
+  assert.equal(await meta.removeUser('anna ü'), false);
+  await meta.close();
+});
+
+test('a change of users is pushed', LIMIT, async () => {
+  const [one, two] = [await openVolume(volume.url, { kind: 'test' }), await openVolume(volume.url, { kind: 'test' })];
+  const heard = new Promise<void>((resolve) => {
+    two.onInvalidate((batch) => {
+      if (batch.some((item) => item.kind === 'users')) resolve();
+    });
+  });
+  await one.putUser({ name: 'c', accessKey: 'AK3', secretKey: 's', uid: 1, gid: 1, groups: [] });
+  await heard;
+  await one.removeUser('c');
+  await one.close();
+  await two.close();
+});
+
+test('what keeps a volume from opening is said in one line', LIMIT, async () => {
+  const { socket } = volume.redis;
+  const quick = { kind: 'test', connectTimeoutMs: 300 };
+  await refuses(openVolume(volumeUrl(socket, 'missing'), { kind: 'test' }), /no volume .*janusfs format/);
+  await refuses(openVolume(volumeUrl(`${socket}.nothing`), quick), /cannot reach Redis .*ENOENT/);
+  await refuses(openVolume('redis://127.0.0.1:1/0?volume=test', quick), /cannot reach Redis .*ECONNREFUSED/);
+  await refuses(openVolume('http://x/', quick), /scheme/);
+});
+
+test('a wrong or missing password is named at once, and never shown', LIMIT, async () => {
+  const redis = await redisServer();
+  try {
+    const open = (login: string) =>
+      openVolume(`redis+unix://${login}${redis.socket}?volume=test`, { kind: 'test', connectTimeoutMs: 60_000 });
+    const bare = `redis+unix://${redis.socket}?volume=test`;
+    await formatVolume(bare, { store: 'memory:', users: [] });
+    const admin = await openVolume(bare, { kind: 'test' });
+    const { default: net } = await import('node:net');
+    await new Promise<void>((resolve, reject) => {
+      const raw = net.createConnection(redis.socket, () => raw.write('CONFIG SET requirepass right\r\n'));
+      raw.once('data', () => {
+        raw.destroy();
+        resolve();
+      });
+      raw.once('error', reject);
+    });
+    await refuses(open(':geheim@'), /refuses the login \(WRONGPASS\)/);
+    await refuses(open(''), /refuses the login \(NOAUTH\)/);
+    const meta = await open(':right@');
+    await meta.close();
+    await admin.close();
+  } finally {
+    await redis.stop();
+  }
+});
+
+test('a Redis that could evict metadata is refused', LIMIT, async () => {
+  const redis = await redisServer({ args: ['--maxmemory-policy', 'allkeys-lru'] });
+  try {
+    const url = volumeUrl(redis.socket);
+    await refuses(formatVolume(url, { store: 'memory:', users: [] }), /CONFIG SET maxmemory-policy noeviction/);
+  } finally {
+    await redis.stop();
+  }
+});
+
+test('a Redis that is full answers ENOSPC and changes nothing', LIMIT, async () => {
+  const redis = await redisServer({});
+  try {
+    const url = volumeUrl(redis.socket);
+    await formatVolume(url, { store: 'memory:', users: [] });
+    const meta = await openVolume(url, { kind: 'test' });
+    const raw = await import('node:net').then(({ createConnection }) => createConnection(redis.socket));
+    await new Promise((resolve) => raw.write('CONFIG SET maxmemory 1\r\n', () => raw.once('data', resolve)));
+    raw.destroy();
+    const request = { parent: ROOT_INO, name: 'x', mode: S_IFREG, uid: 0, gid: 0, rdev: 0, caller: KERNEL };
+    await assert.rejects(meta.mknod(request), /ENOSPC/);
+    assert.deepEqual((await meta.readdir(ROOT_INO, '', 10)).entries, []);
+    await meta.close();
+  } finally {
+    await redis.stop();
+  }
+});
+
+test('a cluster node is refused', LIMIT, async () => {
+  const redis = await redisServer({ args: ['--cluster-enabled', 'yes', '--port', '0'] }).catch(() => undefined);
+  if (redis === undefined) return;
+  try {
+    await refuses(formatVolume(volumeUrl(redis.socket), { store: 'memory:', users: [] }), /cluster/);
+  } finally {
+    await redis.stop();
+  }
+});
