@@ -259,10 +259,10 @@ const steps = fc.array(
     { weight: 3, arbitrary: cloneStep },
     { weight: 1, arbitrary: compactStep },
     { weight: 1, arbitrary: removeStep },
-    { weight: 2, arbitrary: packReadStep },
-    { weight: 2, arbitrary: packSwapStep },
+    { weight: 3, arbitrary: packReadStep },
+    { weight: 4, arbitrary: packSwapStep },
   ),
-  { minLength: 5, maxLength: 40 },
+  { minLength: 20, maxLength: 100, size: 'max' },
 );
 
 test('random histories show the bytes of the model and keep every counter right', LIMIT, async () => {
@@ -281,5 +281,5 @@ test('random histories show the bytes of the model and keep every counter right'
     assert.deepEqual(await checkVolume(m.engine), new Set(), 'nothing is left of removed files');
     await m.upkeep.forgetSlices([...(await m.upkeep.deadSlices(10_000))].map((slice) => slice.id));
   });
-  await fc.assert(property, { numRuns: 60, endOnFailure: false });
+  await fc.assert(property, { numRuns: 50, endOnFailure: false });
 });

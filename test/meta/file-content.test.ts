@@ -215,6 +215,19 @@ test('a clone shares slices, and packing or removing one side leaves the other',
   await fails('EINVAL', m.data.cloneRange(source, 0, source, 1, 2));
 });
 
+test('an inline slice that a chunk names twice stays queued until its last record goes', LIMIT, async () => {
+  const ino = await freshFile();
+  await writeInline(m, ino, 0, Buffer.from('abcd'));
+  await m.data.cloneRange(ino, 0, ino, 10, 4);
+  await checkVolume(m.engine);
+  await m.ns.setattr(ino, { size: 10 }, KERNEL);
+  await checkVolume(m.engine);
+  await m.data.cloneRange(ino, 1, ino, 10, 3);
+  while ((await packAll(m, store)) > 0);
+  assert.equal((await readFile(m, store, ino)).toString('latin1'), 'abcd\0\0\0\0\0\0bcd');
+  await checkVolume(m.engine);
+});
+
 test('a clone of many records takes several scripts and ends at the end of the source', LIMIT, async () => {
   const source = await freshFile();
   const target = await freshFile();
