@@ -160,20 +160,27 @@ export class RedisConnection {
     call.sentAt = 0;
     if (!this.#calls.has(call)) return;
     if (error.name !== 'ReplyError') {
-      // The connection broke. It may be ready again already, when 'ready' came before this microtask.
-      if (this.ready) this.#send(call);
+      // The connection broke: 'ready' sends the call again. A socket can refuse bytes while its client still counts as
+      // ready, so nothing is sent from here at once; the retry is for a refusal that no close follows.
+      this.#sendLater(call);
       return;
     }
     // Only the message is taken over: ioredis hangs the command's arguments on its errors, and they can hold secrets.
     const refused = new RedisReplyError(error.message);
     if (LATER.has(refused.code)) {
-      setTimeout(() => this.#calls.has(call) && call.sentAt === 0 && this.#send(call), BUSY_RETRY_MS);
+      this.#sendLater(call);
     } else if (ELSEWHERE.has(refused.code)) {
       setTimeout(() => this.#calls.has(call) && this.#client.disconnect(true), FAILOVER_RETRY_MS);
     } else {
       this.#calls.delete(call);
       call.reject(refused);
     }
+  }
+
+  #sendLater(call: Call): void {
+    setTimeout(() => {
+      if (this.#calls.has(call) && call.sentAt === 0) this.#send(call);
+    }, BUSY_RETRY_MS);
   }
 
   #resend(): void {

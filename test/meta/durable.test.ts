@@ -49,7 +49,10 @@ test('Redis with appendfsync no has written its log before it answers', LIMIT, a
     const name = `logged-${i}-before-the-answer`;
     await create(name);
     const logs = incrementalLogs().map((file) => readFileSync(join(logDirectory(), file), 'latin1'));
-    assert.ok(logs.some((text) => text.includes(name)), `${name} is answered but not in the log`);
+    assert.ok(
+      logs.some((text) => text.includes(name)),
+      `${name} is answered but not in the log`,
+    );
   }
 });
 
@@ -84,7 +87,9 @@ test('the files synced are the current ones, through rewrites of the log', LIMIT
       if (/aof_rewrite_in_progress:0/.test(info) && /aof_rewrite_scheduled:0/.test(info)) break;
     }
     await m.durability.durable();
-    const named = [...readFileSync(join(logDirectory(), 'appendonly.aof.manifest'), 'utf8').matchAll(/^file (\S+) .*type i/gm)];
+    const named = [
+      ...readFileSync(join(logDirectory(), 'appendonly.aof.manifest'), 'utf8').matchAll(/^file (\S+) .*type i/gm),
+    ];
     assert.deepEqual(openFiles(logDirectory()).sort(), named.map((match) => match[1]).sort());
   }
   assert.notDeepEqual(incrementalLogs(), first);

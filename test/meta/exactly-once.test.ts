@@ -41,7 +41,10 @@ test('removals and renames whose answer was lost succeed', LIMIT, async () => {
   const { ino } = (await create('a')).entry.attr;
   proxy.cutAnswers(1);
   const kinds = { kind: 'elder', newKind: 'elder', mode: 'replace', caller: KERNEL } as const;
-  assert.equal((await m.ns.rename({ parent: ROOT_INO, name: 'a', newParent: ROOT_INO, newName: 'b', ...kinds })).attr.ino, ino);
+  assert.equal(
+    (await m.ns.rename({ parent: ROOT_INO, name: 'a', newParent: ROOT_INO, newName: 'b', ...kinds })).attr.ino,
+    ino,
+  );
   proxy.cutAnswers(1);
   const linked = await m.ns.link(ino, ROOT_INO, 'c', KERNEL);
   assert.equal(linked.entry.attr.nlink, 2);
@@ -82,7 +85,12 @@ test('a silent connection is given up and its calls go over a new one', LIMIT, a
 });
 
 test('a call fails with EIO when Redis stays away for longer than its limit', LIMIT, async () => {
-  const own = await volume.join({ url: volumeUrl(proxy.socket), leaseMs: 600_000, pingMs: 600_000, callTimeoutMs: 300 });
+  const own = await volume.join({
+    url: volumeUrl(proxy.socket),
+    leaseMs: 600_000,
+    pingMs: 600_000,
+    callTimeoutMs: 300,
+  });
   proxy.stall();
   try {
     await assert.rejects(own.ns.getattr(ROOT_INO), (error) => {

@@ -30,15 +30,24 @@ test('two sessions hear what the other made stale, and not their own', LIMIT, as
   const { attr } = (await one.ns.mknod(file('a\xff\n'))).entry;
   await one.ns.unlink(ROOT_INO, 'a\xff\n', 'elder', KERNEL);
   await until(() => heard.two.some((item) => item.kind === 'unlinked'));
-  assert.deepEqual(heard.two.filter((item) => item.kind === 'entry'), [
-    { kind: 'entry', parent: ROOT_INO, name: 'a\xff\n' },
-    { kind: 'entry', parent: ROOT_INO, name: 'a\xff\n' },
-  ]);
-  assert.deepEqual(heard.two.filter((item) => item.kind === 'unlinked'), [{ kind: 'unlinked', ino: attr.ino }]);
+  assert.deepEqual(
+    heard.two.filter((item) => item.kind === 'entry'),
+    [
+      { kind: 'entry', parent: ROOT_INO, name: 'a\xff\n' },
+      { kind: 'entry', parent: ROOT_INO, name: 'a\xff\n' },
+    ],
+  );
+  assert.deepEqual(
+    heard.two.filter((item) => item.kind === 'unlinked'),
+    [{ kind: 'unlinked', ino: attr.ino }],
+  );
   assert.ok(heard.two.some((item) => item.kind === 'inode' && item.ino === ROOT_INO));
   await two.ns.mknod(file('b'));
   await until(() => heard.one.length > 0);
-  assert.deepEqual(heard.one.filter((item) => item.kind === 'entry'), [{ kind: 'entry', parent: ROOT_INO, name: 'b' }]);
+  assert.deepEqual(
+    heard.one.filter((item) => item.kind === 'entry'),
+    [{ kind: 'entry', parent: ROOT_INO, name: 'b' }],
+  );
   await one.close();
   await two.close();
 });
@@ -58,7 +67,8 @@ test('a sole session publishes nothing', LIMIT, async () => {
   const one = await volume.join();
   const before = Number(await one.engine.command('ZCARD', [one.engine.key('ses')]));
   assert.equal(before, 1, 'the other sessions of this file are ended');
-  const calls = async (): Promise<string> => /cmdstat_publish:calls=(\d+)/.exec(String(await one.engine.command('INFO', ['commandstats'])))?.[1] ?? '0';
+  const calls = async (): Promise<string> =>
+    /cmdstat_publish:calls=(\d+)/.exec(String(await one.engine.command('INFO', ['commandstats'])))?.[1] ?? '0';
   one.channel.close();
   const published = await calls();
   await one.ns.mknod(file('alone'));
@@ -95,21 +105,25 @@ test('a connection that has gone dead without closing is noticed by the missing 
   await proxy.stop();
 });
 
-test('what is missed while the channel is broken is covered: nothing is healthy before the new subscription echoes', LIMIT, async () => {
-  const proxy = await CutProxy.start(volume.redis.socket);
-  const [one, two] = [await volume.join({ url: volumeUrl(proxy.socket), pingMs: 20 }), await volume.join()];
-  await until(() => one.channel.healthy);
-  const log: string[] = [];
-  one.channel.onChannel((healthy) => log.push(healthy ? 'healthy' : 'broken'));
-  one.channel.onInvalidate((batch) => {
-    for (const item of batch) if (item.kind === 'entry') log.push(item.name);
-  });
-  proxy.cutAll();
-  await until(() => log.includes('healthy'));
-  await two.ns.mknod(file('after'));
-  await until(() => log.includes('after'));
-  assert.deepEqual(log.slice(0, 2), ['broken', 'healthy']);
-  await one.close();
-  await two.close();
-  await proxy.stop();
-});
+test(
+  'what is missed while the channel is broken is covered: nothing is healthy before the new subscription echoes',
+  LIMIT,
+  async () => {
+    const proxy = await CutProxy.start(volume.redis.socket);
+    const [one, two] = [await volume.join({ url: volumeUrl(proxy.socket), pingMs: 20 }), await volume.join()];
+    await until(() => one.channel.healthy);
+    const log: string[] = [];
+    one.channel.onChannel((healthy) => log.push(healthy ? 'healthy' : 'broken'));
+    one.channel.onInvalidate((batch) => {
+      for (const item of batch) if (item.kind === 'entry') log.push(item.name);
+    });
+    proxy.cutAll();
+    await until(() => log.includes('healthy'));
+    await two.ns.mknod(file('after'));
+    await until(() => log.includes('after'));
+    assert.deepEqual(log.slice(0, 2), ['broken', 'healthy']);
+    await one.close();
+    await two.close();
+    await proxy.stop();
+  },
+);

@@ -5,7 +5,10 @@ import { parseRedisUrl } from '../../src/meta/redis-url.ts';
 
 test('the forms of a volume URL', () => {
   const tcp = parseRedisUrl('redis://user:p%40ss@host:7000/3?volume=vol');
-  assert.deepEqual([tcp.host, tcp.port, tcp.db, tcp.username, tcp.password, tcp.volume], ['host', 7000, 3, 'user', 'p@ss', 'vol']);
+  assert.deepEqual(
+    [tcp.host, tcp.port, tcp.db, tcp.username, tcp.password, tcp.volume],
+    ['host', 7000, 3, 'user', 'p@ss', 'vol'],
+  );
   const bare = parseRedisUrl('redis://host');
   assert.deepEqual([bare.host, bare.port, bare.db, bare.volume, bare.tls], ['host', 6379, 0, 'janusfs', false]);
   assert.equal(parseRedisUrl('rediss://host?volume=vol').tls, true);
@@ -18,7 +21,10 @@ test('the forms of a volume URL', () => {
     { host: 'a', port: 1 },
     { host: 'b', port: 26379 },
   ]);
-  assert.deepEqual([sentinel.masterName, sentinel.db, sentinel.password, sentinel.sentinelPassword], ['main', 4, 'pw', 'sp']);
+  assert.deepEqual(
+    [sentinel.masterName, sentinel.db, sentinel.password, sentinel.sentinelPassword],
+    ['main', 4, 'pw', 'sp'],
+  );
 });
 
 test('what is shown of a URL holds no password', () => {

@@ -166,7 +166,10 @@ test('sessions are listed with what they are', LIMIT, async () => {
   const own = await volume.join({ kind: 'gateway', version: '1.2.3' });
   await own.session.describe('127.0.0.1:9000');
   const listed = (await m.session.list()).find((session) => session.sid === own.engine.sid);
-  assert.deepEqual([listed?.kind, listed?.version, listed?.where, listed?.pid], ['gateway', '1.2.3', '127.0.0.1:9000', process.pid]);
+  assert.deepEqual(
+    [listed?.kind, listed?.version, listed?.where, listed?.pid],
+    ['gateway', '1.2.3', '127.0.0.1:9000', process.pid],
+  );
   assert.ok(listed!.expiresMs > listed!.startedMs);
 });
 

@@ -30,7 +30,10 @@ test('a volume opens with the format it was made with', LIMIT, async () => {
   const meta = await openVolume(volume.url, { kind: 'test' });
   const read = await readVolumeFormat(volume.url);
   assert.deepEqual(meta.format, read);
-  assert.deepEqual([read?.formatVersion, read?.name, read?.store, read?.blockBytes], [1, 'test', 'memory:', 4 * 1024 * 1024]);
+  assert.deepEqual(
+    [read?.formatVersion, read?.name, read?.store, read?.blockBytes],
+    [1, 'test', 'memory:', 4 * 1024 * 1024],
+  );
   assert.deepEqual(await meta.usage(), { usedBytes: 0, usedInodes: 0, inlineBytes: 0 });
   await meta.close();
   await meta.close();
