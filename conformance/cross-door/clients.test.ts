@@ -107,8 +107,8 @@ test('aws s3 sync of a source tree, both ways, leaves no difference', {
 
 test('boto3 uploads, reads and lists what the mount sees', { skip: noBoto3 }, async () => {
   const script = `
-import boto3, io, sys
-s3 = boto3.client('s3')
+import boto3, botocore.config, io
+s3 = boto3.client('s3', config=botocore.config.Config(signature_version='s3v4'))
 s3.upload_fileobj(io.BytesIO(b'z' * 20_000_000), 'clients', 'py/large')
 s3.put_object(Bucket='clients', Key='py/small', Body=b'small', Metadata={'m': 'v'})
 data = s3.get_object(Bucket='clients', Key='py/from-mount')['Body'].read()

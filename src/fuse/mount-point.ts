@@ -109,9 +109,12 @@ async function takeOverStale(target: string, detach: Detach, logger: Logger): Pr
   throw new UserError(`mount point ${target} has too many dead mounts on it: umount -l ${target}`);
 }
 
-/** Asks for the root's attributes in a child process, since the answer may never come. */
+/**
+ * Asks in a child process, since the answer may never come. statfs(2) always reaches the server; attributes would come
+ * from the kernel's cache long after the server is gone.
+ */
 export async function probe(path: string): Promise<'alive' | 'dead' | 'hangs'> {
-  const { status, complaint } = await run('stat', ['-c', '%i', '--', path], { timeoutMs: PROBE_MS_MAX });
+  const { status, complaint } = await run('stat', ['-f', '-c', '%i', '--', path], { timeoutMs: PROBE_MS_MAX });
   if (status === undefined) return 'hangs';
   // ENOTCONN: nobody has the connection's device open any more; ECONNABORTED: it was aborted.
   return /not connected|connection abort/i.test(complaint) ? 'dead' : 'alive';
