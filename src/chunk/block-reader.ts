@@ -39,10 +39,19 @@ export class BlockReader {
   readonly #whole = new Map<string, Promise<Buffer>>();
   readonly #missedAtMs = new LruCache<string, number>(MISSES_REMEMBERED);
   readonly #closed = new AbortController();
+  readonly #now: () => number;
   #promoteWindowMs = 0;
   #promotedBytes = 0;
 
-  constructor(store: ObjectStore, cache: BlockCache, limits: RetryLimits, downloadParallel: number) {
+  /** @param now the clock that tells whether two misses lie within a second; tests bring their own. */
+  constructor(
+    store: ObjectStore,
+    cache: BlockCache,
+    limits: RetryLimits,
+    downloadParallel: number,
+    now: () => number = Date.now,
+  ) {
+    this.#now = now;
     this.#store = store;
     this.#cache = cache;
     this.#limits = limits;
@@ -136,7 +145,7 @@ export class BlockReader {
 
   /** Tells whether this miss is the second within a second and the promotion budget has room. */
   #promote(key: string, blockBytes: number): boolean {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const missedAtMs = this.#missedAtMs.get(key);
     this.#missedAtMs.set(key, nowMs);
     if (missedAtMs === undefined || nowMs - missedAtMs > PROMOTE_WITHIN_MS) return false;
