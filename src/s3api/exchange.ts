@@ -1,17 +1,10 @@
 /** One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../base/log.ts';
-import {
-  type Attr,
-  type ByteString,
-  type Entry,
-  FLAG_ACL,
-  NAME_BYTES_MAX,
-  ROOT_INO,
-  type User,
-} from '../meta/types.ts';
+import { type ByteString, type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../meta/types.ts';
 import type { Context, Vfs } from '../vfs/types.ts';
 import { type Authenticated, authenticate } from './authenticate.ts';
+import { type BucketCache, maySearch } from './bucket-cache.ts';
 import { isBucketName } from './bucket-name.ts';
 import { type Absent, S3Error, toS3Error } from './errors.ts';
 import { decodeBytes, parseTarget, type Target } from './key-path.ts';
@@ -42,11 +35,21 @@ const CHECKSUM_OF_OBJECT = new Set<OperationName>([
   'UploadPartCopy',
 ]);
 
+/** Bucket operations that need the bucket's inode number only. */
+const NEEDS_INO_ONLY = new Set<OperationName>([
+  'DeleteObjects',
+  'ListMultipartUploads',
+  'ListObjects',
+  'ListObjectsV2',
+  'ListObjectVersions',
+]);
+
 /** What all requests of a gateway share. */
 export interface ExchangeOptions {
   vfs: Vfs;
   settings: GatewaySettings;
   operations: OperationTable;
+  buckets: BucketCache;
   logger: Logger;
 }
 
@@ -74,6 +77,8 @@ export class Exchange implements S3Request {
   #body: Payload | undefined;
   #bucketEntry: Promise<Entry> | undefined;
   #continued = false;
+  /** The operation needs to know which directory the bucket is, not its present owner and mode. */
+  #cachedBucket = false;
 
   constructor(
     options: ExchangeOptions,
@@ -139,7 +144,12 @@ export class Exchange implements S3Request {
     this.absent = operation.absent;
     this.operationName = operation.name;
     this.#body = this.#payload(authenticated, name);
-    if (this.bucket !== undefined && name !== 'CreateBucket') checkSearch(await this.bucketEntry(), this.context);
+    this.#cachedBucket = this.key !== undefined || NEEDS_INO_ONLY.has(name);
+    // A caller who may not even search the bucket's directory is refused before the body is asked for.
+    if (this.bucket !== undefined && name !== 'CreateBucket') {
+      const { attr } = await this.bucketEntry();
+      if (!maySearch(attr, this.context)) throw new S3Error('AccessDenied');
+    }
     return operation.handle(this);
   }
 
@@ -151,7 +161,10 @@ export class Exchange implements S3Request {
   /** A directory whose name is no bucket name is reached only as the volume's own bucket, or below it. */
   async #findBucket(name: ByteString): Promise<Entry> {
     if (name.length > NAME_BYTES_MAX) throw new S3Error('InvalidBucketName');
-    const entry = await this.vfs.objects.bucket(this.context, name).catch((error) => {
+    const { buckets } = this.#options;
+    const cached = this.#cachedBucket ? buckets.get(this.vfs, this.context, name) : undefined;
+    if (cached !== undefined) return cached;
+    const entry = await buckets.find(this.vfs, this.context, name).catch((error) => {
       throw toS3Error(error, 'bucket');
     });
     if (entry.attr.ino !== ROOT_INO && !isBucketName(name)) throw new S3Error('NoSuchBucket');
@@ -236,20 +249,6 @@ function joinedHeaders(raw: readonly string[]): Record<string, string | undefine
 function hasBody(headers: Readonly<Record<string, string | undefined>>): boolean {
   const length = headers['content-length'];
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-}
-
-/**
- * Refuses a caller who may not even search the bucket's directory before the body is asked for. Where an ACL decides,
- * the script does it later.
- */
-function checkSearch({ attr }: Entry, context: Context): void {
-  if (context.uid === 0 || (attr.flags & FLAG_ACL) !== 0 || (attr.mode & searchBit(attr, context)) !== 0) return;
-  throw new S3Error('AccessDenied');
-}
-
-function searchBit(attr: Attr, context: Context): number {
-  if (attr.uid === context.uid) return 0o100;
-  return attr.gid === context.gid || context.groups.includes(attr.gid) ? 0o010 : 0o001;
 }
 
 /** Reads on and drops, for a bounded while. */

@@ -6,6 +6,7 @@ import { loadChecksums } from '../base/checksums.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/types.ts';
+import { BucketCache } from './bucket-cache.ts';
 import { operationTable } from './operation-table.ts';
 import { RequestHandler } from './request-handler.ts';
 import { createHttpServer } from './server.ts';
@@ -40,7 +41,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await loadChecksums();
   const { vfs, listen, region, domain, logger } = options;
   const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
-  const handler = new RequestHandler({ vfs, settings, operations: operationTable, logger });
+  const handler = new RequestHandler({ vfs, settings, operations: operationTable, buckets: new BucketCache(), logger });
   const app = createHttpServer({ handler, logger });
   try {
     await app.listen(listen);

@@ -84,6 +84,8 @@ export class MemoryVolume {
     const xattrs = this.xattrs;
     const vfs: Partial<Vfs> = {
       objects: this.#objects() as ObjectVfs,
+      // As while pushes may be missed: nothing is cached.
+      validity: () => ({ entrySec: 0, attrSec: 0 }),
       async getxattr(_ctx, ino, name) {
         const value = xattrs.get(`${ino}:${name}`);
         if (value === undefined) throw new FsError('ENODATA', 'getxattr');
