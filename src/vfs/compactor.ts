@@ -8,6 +8,7 @@
  * are still the chunk's first records; records appended meanwhile stay behind it.
  */
 import type { Logger } from '../base/log.ts';
+import { LruCache } from '../base/lru.ts';
 import type { SliceRecord } from '../base/slice-record.ts';
 import { type Segment, visibleSegments } from '../chunk/overlay.ts';
 import type { ChunkStore } from '../chunk/types.ts';
@@ -21,6 +22,10 @@ const LARGE_BYTES = 1024 * 1024;
 const RECORDS_MAX = 2_000;
 const QUEUE_MAX = 10_000;
 const INLINE_IDS_MAX = 256;
+/** Large records are rewritten too when that moves at most so many bytes for each record that goes. */
+const BYTES_PER_RECORD_MAX = 64 * 1024;
+/** A chunk that was not worth rewriting is looked at again when it has grown by this factor. */
+const FUTILE_GROWTH = 1.25;
 /** Bytes that one rewrite holds in memory at most. */
 const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -33,7 +38,9 @@ export class Compactor {
   readonly #slices: SliceIds;
   readonly #logger: Logger;
   readonly #recordsMax: number;
-  #queue = new Map<string, { ino: Ino; chunkIndex: number }>();
+  #queue = new Map<string, { ino: Ino; chunkIndex: number; count: number }>();
+  /** Record counts at which a chunk was not worth rewriting. */
+  #futile = new LruCache<string, number>(QUEUE_MAX);
 
   /** @param recordsMax records in a chunk beyond which it is due. */
   constructor(meta: Meta, chunks: ChunkStore, slices: SliceIds, logger: Logger, recordsMax: number) {
@@ -53,7 +60,9 @@ export class Compactor {
     let due = false;
     for (const { chunkIndex, count } of counts) {
       if (count <= this.#recordsMax || this.#queue.size >= QUEUE_MAX) continue;
-      this.#queue.set(`${ino}:${chunkIndex}`, { ino, chunkIndex });
+      const key = `${ino}:${chunkIndex}`;
+      if (count < (this.#futile.get(key) ?? 0) * FUTILE_GROWTH) continue;
+      this.#queue.set(key, { ino, chunkIndex, count });
       due = true;
     }
     return due;
@@ -63,10 +72,11 @@ export class Compactor {
   async next(): Promise<boolean> {
     const first = this.#queue.entries().next();
     if (first.done) return false;
-    const [key, { ino, chunkIndex }] = first.value;
+    const [key, { ino, chunkIndex, count }] = first.value;
     this.#queue.delete(key);
     try {
-      await this.compact(ino, chunkIndex);
+      if (await this.compact(ino, chunkIndex)) this.#futile.delete(key);
+      else this.#futile.set(key, count);
     } catch (error) {
       // It becomes due again with the next write to the chunk.
       this.#logger.warn({ ino, chunkIndex, err: String(error) }, 'compacting a chunk failed');
@@ -78,20 +88,15 @@ export class Compactor {
   async compact(ino: Ino, chunkIndex: number): Promise<boolean> {
     const map = await this.#meta.readMap(ino, chunkIndex, 1, 0);
     const records = map.chunks.find((chunk) => chunk.chunkIndex === chunkIndex)?.records ?? [];
-    const prefix = records.slice(0, RECORDS_MAX);
-    const keptCount = leadingLarge(prefix);
-    const small = prefix.slice(keptCount);
-    if (small.length < 2) return false;
-    const segments = withZeros(small);
-    const totalBytes = segments.reduce((sum, segment) => sum + segment.len, 0);
-    if (totalBytes > REWRITE_BYTES_MAX) return false;
+    const plan = planRewrite(records.slice(0, RECORDS_MAX));
+    if (plan === undefined) return false;
+    const { prefix, kept, segments } = plan;
     const data = await this.#read(segments);
     if (data === undefined) return false;
-    const replacement = [...prefix.slice(0, keptCount), ...(await this.#store(segments, data, totalBytes))];
-    if (replacement.length >= prefix.length) return false;
-    const done = await this.#meta.compactChunk(ino, chunkIndex, prefix, replacement);
+    const fresh = await this.#store(segments, data);
+    const done = await this.#meta.compactChunk(ino, chunkIndex, prefix, [...kept, ...fresh]);
     // Nobody has seen the new slice: its blocks may go at once.
-    if (!done) await this.#chunks.deleteSlices(freshSlices(replacement.slice(keptCount)));
+    if (!done) await this.#chunks.deleteSlices(freshSlices(fresh));
     return done;
   }
 
@@ -124,8 +129,8 @@ export class Compactor {
   }
 
   /** Stores the bytes as one slice and answers the records that show it where the segments were. */
-  async #store(segments: readonly Segment[], data: Buffer[], totalBytes: number): Promise<SliceRecord[]> {
-    const sizeBytes = totalBytes - segments.reduce((sum, { id, len }) => sum + (id === 0 ? len : 0), 0);
+  async #store(segments: readonly Segment[], data: Buffer[]): Promise<SliceRecord[]> {
+    const sizeBytes = data.reduce((sum, bytes) => sum + bytes.length, 0);
     const id = sizeBytes === 0 ? 0 : await this.#slices.take();
     if (id !== 0) await this.#chunks.putSlice(id, data);
     const records: SliceRecord[] = [];
@@ -146,6 +151,43 @@ export class Compactor {
     }
     return records;
   }
+}
+
+interface Plan {
+  prefix: SliceRecord[];
+  /** Leading records that stay. */
+  kept: readonly SliceRecord[];
+  /** What the rest of the prefix shows, in order. */
+  segments: readonly Segment[];
+}
+
+/**
+ * Decides what to rewrite: the small records behind the leading large ones if that leaves at most half of them, else
+ * everything if the records are many for the bytes that would be moved. Undefined when neither is worth it.
+ */
+function planRewrite(prefix: SliceRecord[]): Plan | undefined {
+  const keptCount = leadingLarge(prefix);
+  for (const count of keptCount > 0 ? [keptCount, 0] : [0]) {
+    const small = prefix.slice(count);
+    const segments = withZeros(small);
+    const bytes = segments.reduce((sum, segment) => sum + (segment.id === 0 ? 0 : segment.len), 0);
+    if (bytes > REWRITE_BYTES_MAX || runCount(segments) > small.length / 2) continue;
+    if (count === 0 && keptCount > 0 && bytes > small.length * BYTES_PER_RECORD_MAX) continue;
+    return { prefix, kept: prefix.slice(0, count), segments };
+  }
+  return undefined;
+}
+
+/** Records it takes to show the segments once their bytes are one slice. */
+function runCount(segments: readonly Segment[]): number {
+  let count = 0;
+  let last: Segment | undefined;
+  for (const segment of segments) {
+    const touches = last !== undefined && last.pos + last.len === segment.pos && (last.id === 0) === (segment.id === 0);
+    if (!touches) count += 1;
+    last = segment;
+  }
+  return count;
 }
 
 function leadingLarge(records: readonly SliceRecord[]): number {

@@ -13,7 +13,9 @@ const OFFSET_MAX = 150_000;
 const LENGTH_MAX = 90_000;
 
 const volume = await testVolume();
-const near = await volume.join();
+const plain = await volume.join();
+/** Rewrites a chunk's records all the time, under the feet of everybody. */
+const busy = await volume.join({ upkeep: { compaction: true, compactRecords: 2 } });
 const far = await volume.join();
 
 type Op =
@@ -46,44 +48,55 @@ const operation: fc.Arbitrary<Op> = fc.oneof(
 );
 
 test('random operations on a file give what a plain array of bytes gives', { timeout }, async () => {
-  let run = 0;
+  await check(plain, 60);
+});
+
+test('the same while chunks are compacted in the background', { timeout }, async () => {
+  await check(busy, 60);
+  assert.ok((busy.trips.get('compactChunk') ?? 0) > 0, 'there was compaction');
+});
+
+let run = 0;
+async function check(near: Session, numRuns: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 25 }), async (operations) => {
-      await new FileUnderTest(`random-${run++}`).run(operations);
+      await new FileUnderTest(`random-${run++}`, near).run(operations);
     }),
-    { numRuns: 60 },
+    { numRuns },
   );
-});
+}
 
 /** A file with two handles here (one appending) and now and then a writer in another session, beside its model. */
 class FileUnderTest {
   readonly name: string;
+  readonly #near: Session;
   #model = Buffer.alloc(0);
   #handle!: FileHandle;
   #appender!: FileHandle;
 
-  constructor(name: string) {
+  constructor(name: string, near: Session) {
     this.name = name;
+    this.#near = near;
   }
 
   async run(operations: Op[]): Promise<void> {
-    this.#handle = await create(near.vfs, this.name, O_RDWR | O_CREAT);
-    this.#appender = await this.#open(near.vfs, O_RDWR | O_APPEND);
+    this.#handle = await create(this.#near.vfs, this.name, O_RDWR | O_CREAT);
+    this.#appender = await this.#open(this.#near.vfs, O_RDWR | O_APPEND);
     for (const operation of operations) await this.#apply(operation);
     await this.#flush();
-    this.#same(await readAll(near.vfs, this.#handle), 'at the end, here');
+    this.#same(await readAll(this.#near.vfs, this.#handle), 'at the end, here');
     await this.#closeHandles();
     const elsewhere = await this.#open(far.vfs, O_RDONLY);
     this.#same(await readAll(far.vfs, elsewhere), 'at the end, in the other session');
     await far.vfs.release(ROOT, elsewhere);
-    await near.vfs.unlink(ROOT, ROOT_INO, this.name);
+    await this.#near.vfs.unlink(ROOT, ROOT_INO, this.name);
   }
 
   async #apply(operation: Op): Promise<void> {
-    const { vfs } = near;
+    const { vfs } = this.#near;
     switch (operation.op) {
       case 'write':
-        await this.#write(near, this.#handle, operation);
+        await this.#write(this.#near, this.#handle, operation);
         break;
       case 'append': {
         const data = Buffer.alloc(operation.length, operation.fill);
@@ -140,14 +153,14 @@ class FileUnderTest {
     await far.vfs.release(ROOT, handle);
     const { version } = await far.meta.getattr(handle.ino);
     const end = Date.now() + 30_000;
-    while ((await near.vfs.getattr(ROOT, handle.ino)).version < version) {
+    while ((await this.#near.vfs.getattr(ROOT, handle.ino)).version < version) {
       if (Date.now() > end) throw new Error('no push came from the other session');
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
   async #copy(at: { from: number; to: number; length: number }): Promise<void> {
-    const { vfs } = near;
+    const { vfs } = this.#near;
     const call = vfs.copyFileRange(ROOT, this.#handle, at.from, this.#handle, at.to, at.length);
     if (Math.abs(at.from - at.to) < at.length) {
       await assert.rejects(call, (error) => isFsError(error, 'EINVAL'));
@@ -179,13 +192,13 @@ class FileUnderTest {
   }
 
   async #flush(): Promise<void> {
-    await near.vfs.flush(ROOT, this.#handle);
+    await this.#near.vfs.flush(ROOT, this.#handle);
   }
 
   async #closeHandles(): Promise<void> {
     for (const handle of [this.#handle, this.#appender]) {
-      await near.vfs.flush(ROOT, handle);
-      await near.vfs.release(ROOT, handle);
+      await this.#near.vfs.flush(ROOT, handle);
+      await this.#near.vfs.release(ROOT, handle);
     }
   }
 
