@@ -17,9 +17,9 @@ before(async () => {
 
 after(() => volume.close(), LIMIT);
 
-const NAMES = ['a', 'b', 'c', '', '..', '\xff'];
+const NAMES = ['a', 'b', '', '\xff'];
 const name = fc.constantFrom(...NAMES);
-const pick = fc.nat({ max: 9 });
+const pick = fc.nat({ max: 5 });
 const operation = fc.oneof(
   { weight: 3, arbitrary: fc.record({ op: fc.constantFrom('create', 'mkdir'), dir: pick, name }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('hide') }) },
@@ -166,7 +166,7 @@ async function outcome(call: Promise<unknown>): Promise<string> {
 
 test('random operations leave the tree as POSIX says', LIMIT, async () => {
   let run = 0;
-  const property = fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 60 }), async (steps) => {
+  const property = fc.asyncProperty(fc.array(operation, { minLength: 40, maxLength: 100 }), async (steps) => {
     run += 1;
     const request = { parent: ROOT_INO, name: `run${run}`, mode: S_IFDIR, uid: 0, gid: 0, rdev: 0, caller: KERNEL };
     const pair = new Pair((await m.ns.mknod(request)).entry.attr.ino);
@@ -176,5 +176,5 @@ test('random operations leave the tree as POSIX says', LIMIT, async () => {
     }
     await pair.compare();
   });
-  await fc.assert(property, { numRuns: 80, interruptAfterTimeLimit: 30_000 });
+  await fc.assert(property, { numRuns: 40, interruptAfterTimeLimit: 30_000 });
 });
