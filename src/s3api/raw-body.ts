@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { S3Error } from './errors.ts';
+import { S3Error, type S3ErrorCode } from './errors.ts';
 
 /** Bytes queued between the socket and a slow consumer before the socket is paused. */
 const QUEUE_BYTES_MAX = 1024 * 1024;
@@ -49,7 +49,7 @@ export class RawBody {
     if (this.#ended) return undefined;
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
-      this.#timer = setTimeout(() => this.#fail(new S3Error('RequestTimeout')), this.#options.idleMs);
+      this.#timer = setTimeout(() => this.#fail('RequestTimeout'), this.#options.idleMs);
     });
   }
 
@@ -63,8 +63,8 @@ export class RawBody {
     }
     message.on('data', (piece: Buffer) => this.#take(piece));
     message.on('end', () => this.#end());
-    message.on('error', () => this.#fail(new S3Error('IncompleteBody')));
-    message.on('close', () => this.#fail(new S3Error('IncompleteBody')));
+    message.on('error', () => this.#fail('IncompleteBody'));
+    message.on('close', () => this.#fail('IncompleteBody'));
     this.#options.onStart();
   }
 
@@ -84,10 +84,11 @@ export class RawBody {
     this.#takeWaiter()?.resolve(undefined);
   }
 
-  #fail(error: S3Error): void {
+  /** Every request ends in 'close', so the error (and its stack) is made only when it is one. */
+  #fail(code: S3ErrorCode): void {
     if (this.#ended || this.#error !== undefined) return;
-    this.#error = error;
-    this.#takeWaiter()?.reject(error);
+    this.#error = new S3Error(code);
+    this.#takeWaiter()?.reject(this.#error);
   }
 
   #takeWaiter(): Waiter | undefined {
