@@ -12,6 +12,7 @@ import {
 } from '../../src/cli/embedded-redis.ts';
 import { isRunning, waitUntilGone } from '../../src/cli/process-identity.ts';
 import { askRedis } from '../../src/cli/redis-probe.ts';
+import { afterwards } from '../support/clean-up.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const BOUNDED = { timeout: 120_000 };
@@ -19,7 +20,7 @@ const GONE_MS = 60_000;
 
 async function start(t: TestContext, directory: string): Promise<EmbeddedRedis> {
   const redis = await startEmbeddedRedis(directory, silentLogger, new AbortController().signal);
-  t.after(() => redis.kill());
+  afterwards(t, () => redis.kill());
   return redis;
 }
 

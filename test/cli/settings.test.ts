@@ -14,6 +14,7 @@ import {
   type SettingName,
   variableOf,
 } from '../../src/config.ts';
+import { afterwards } from '../support/clean-up.ts';
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 const NOTHING = { flags: {}, env: {}, file: {} };
@@ -69,7 +70,7 @@ test('a wrong value names the flag, variable or key it came from', () => {
 
 test('a configuration file with an unknown key is refused, with the key that was meant', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'janusfs-config-'));
-  t.after(() => rmSync(directory, { recursive: true }));
+  afterwards(t, () => rmSync(directory, { recursive: true }));
   const path = join(directory, 'config.json');
   writeFileSync(path, '{"log-level": "debug"}');
   assert.throws(() => readConfigFile(path), /unknown key 'log-level' \(did you mean 'logLevel'\?\)/);
