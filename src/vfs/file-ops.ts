@@ -262,14 +262,18 @@ export class FileOps {
     const to = fileOf(target, 'copyFileRange');
     if (!canWrite(target.flags) || (target.flags & O_APPEND) !== 0) throw new FsError('EBADF', 'copyFileRange');
     if (sourceOffset < 0 || targetOffset < 0 || length < 0) throw new FsError('EINVAL', 'copyFileRange');
-    if (targetOffset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
-    if (from === to && Math.abs(sourceOffset - targetOffset) < length) throw new FsError('EINVAL', 'copyFileRange');
     if (length === 0) return 0;
+    if (targetOffset >= FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
     await from.flush();
     return await to.exclusive(async () => {
       const { attrs, meta, files } = this.#state;
       const token = attrs.token();
-      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, length);
+      // Callers that mean "to the end" name a huge length; the script cuts it at the source's end.
+      let most = Math.min(length, FILE_BYTES_MAX - targetOffset);
+      // Whether ranges of one file overlap is a question of what there is to copy.
+      if (from === to) most = Math.min(most, (await storedAttr(this.#state, from.ino)).size - sourceOffset);
+      if (most <= 0) return 0;
+      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most);
       attrs.changed(attr, token);
       files.contentChanged(to.ino, attr.version);
       return copied;

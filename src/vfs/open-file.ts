@@ -74,7 +74,7 @@ export class OpenFile {
 
   /** Starts reading the slice map, so that the first READ finds it on its way. */
   prefetch(): void {
-    if (this.#hasMap || this.#early !== undefined) return;
+    if (this.#hasMap || this.#early !== undefined || !this.#data.attrs.healthy) return;
     const early = this.#data.readMap(this.ino, 0, EARLY_CHUNKS);
     // A failure is the READ's to report, if one comes.
     early.catch(() => {

@@ -172,11 +172,12 @@ test('copy_file_range shares what was just written and refuses overlapping range
   assert.equal((await readAll(vfs, target)).toString(), 'xxxx234xxx');
   assert.equal(await vfs.copyFileRange(ROOT, source, 8, target, 0, 100), 2);
   await assert.rejects(vfs.copyFileRange(ROOT, source, 0, source, 3, 5), (error) => isFsError(error, 'EINVAL'));
+  assert.equal(await vfs.copyFileRange(ROOT, source, 0, target, 0, Number.MAX_SAFE_INTEGER), 10, 'to the end');
   await close(vfs, source);
   await close(vfs, target);
 });
 
-test('O_DSYNC writes and fsync wait for durability', { timeout }, async () => {
+test('D7 O_DSYNC writes and fsync wait for durability', { timeout }, async () => {
   const handle = await create(vfs, 'sync', O_RDWR | O_CREAT | O_DSYNC);
   session.trips.clear();
   await vfs.write(ROOT, handle, 0, Buffer.from('now'), false);

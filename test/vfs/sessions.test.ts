@@ -130,6 +130,27 @@ test('an unlinked file that is open here is kept here, with what was not flushed
   assert.deepEqual(one.trips.get('sustain'), 1);
 });
 
+test('a file that a rename replaces is kept for who has it open', { timeout }, async () => {
+  await writeFile(one.vfs, 'replacing', 'new');
+  await writeFile(one.vfs, 'replaced', 'old');
+  const here = await open(one.vfs, 'replaced', O_RDONLY);
+  const there = await open(two.vfs, 'replaced', O_RDONLY);
+  one.trips.clear();
+  two.trips.clear();
+  await one.vfs.rename(ROOT, ROOT_INO, 'replacing', ROOT_INO, 'replaced', 'replace');
+  await until(() => (two.trips.get('sustain') ?? 0) > 0, 'the other session to claim the inode');
+  assert.equal(one.trips.get('sustain'), 1);
+  for (const [session, handle] of [
+    [one, here],
+    [two, there],
+  ] as const) {
+    assert.equal((await readAll(session.vfs, handle)).toString(), 'old');
+    await session.vfs.release(ROOT, handle);
+    assert.equal(session.trips.get('release'), 1);
+  }
+  assert.equal(await readFile(two.vfs, 'replaced'), 'new');
+});
+
 test('opening an inode that lost its name elsewhere is ESTALE, so that the kernel looks the path up again', {
   timeout,
 }, async () => {
