@@ -134,8 +134,7 @@ local function emit_prefix(common)
 end
 
 -- One entry. Answers 'full' when it is an item that has no place any more, 'past' behind the prefix, or an errno.
-local function visit(frame, entry)
-  local key = frame.path .. entry[1] .. (entry[2] and '/' or '')
+local function visit(frame, entry, key)
   local inside = starts(key, prefix)
   if not inside and not (entry[2] and starts(prefix, key)) then return 'past' end
   local ino, a = entry[3], entry[4]
@@ -182,13 +181,18 @@ while #frames > 0 do
   end
   if not entry then
     frames[#frames] = nil
-  elseif steps <= 0 then
-    reply[2], reply[3] = 'go', frame.path .. entry[1] .. (entry[2] and '/' or '')
-    return reply
   else
+    local key = frame.path .. entry[1] .. (entry[2] and '/' or '')
+    -- Directories on the way to the bound are free, so that every script gets beyond it.
+    if key == bound or not starts(bound, key) then
+      if steps <= 0 then
+        reply[2], reply[3] = 'go', key
+        return reply
+      end
+      steps = steps - 1
+    end
     frame.at = frame.at + 1
-    steps = steps - 1
-    local stop = visit(frame, entry)
+    local stop = visit(frame, entry, key)
     if stop == 'past' then return reply end
     if stop == 'full' then
       reply[2] = 'more'
