@@ -51,7 +51,14 @@ function compile() {
   mkdirSync(dirname(target), { recursive: true });
   // Compiled beside its place and renamed, so that a running mount keeps the addon it has loaded.
   const temporary = `${target}.${process.pid}.tmp`;
-  const args = [...flags, ...includes.flatMap((path) => ['-I', path]), '-o', temporary, ...sources];
+  const args = [
+    ...flags,
+    ...(required ? ['-Werror'] : []),
+    ...includes.flatMap((path) => ['-I', path]),
+    '-o',
+    temporary,
+    ...sources,
+  ];
   const result = spawnSync(compiler, args, { encoding: 'utf8' });
   if (result.error !== undefined || result.status !== 0) {
     rmSync(temporary, { force: true });

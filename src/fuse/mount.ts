@@ -16,7 +16,7 @@ import { PureTransport } from './transport-pure.ts';
 const READY_MS_MAX = 30_000;
 /** After a clean unmount the kernel ends the connection at once, unless another mount namespace still has it. */
 const END_MS_MAX = 3000;
-const UNMOUNT_MS_MAX = 15_000;
+const UNMOUNT_MS_MAX = 10_000;
 const SYNC_MS_MAX = 5000;
 /** Largest read-ahead; the kernel starts every FUSE mount with 128 KiB, which INIT can only lower. */
 const READ_AHEAD_KIB = 1024;

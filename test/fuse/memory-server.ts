@@ -28,14 +28,20 @@ async function main(): Promise<void> {
     ...extra,
   });
   process.on('SIGTERM', () => void mount.unmount());
+  const commands = new Set<Promise<void>>();
   process.on('message', (command: Command) => {
-    void obey(command).then(
-      (result) => process.send?.({ id: command.id, result }),
-      (error: Error) => process.send?.({ id: command.id, error: error.message }),
-    );
+    const obeyed = obey(command)
+      .then((result) => ({ result }))
+      .catch((error: Error) => ({ error: error.message }))
+      .then((reply) => {
+        process.send?.({ id: command.id, ...reply });
+        commands.delete(obeyed);
+      });
+    commands.add(obeyed);
   });
   process.send?.({ ready: mount.transport, mountPoint: mount.mountPoint });
   await mount.done;
+  await Promise.all(commands);
   process.send?.({ ended: { openCount: vfs.openCount, interrupted: vfs.interrupted } }, () => process.disconnect?.());
 
   async function obey(command: Command): Promise<unknown> {

@@ -46,7 +46,8 @@ export class MemoryVfs implements Vfs {
   #nextHandle = 1;
 
   constructor() {
-    const root = this.#make(S_IFDIR | 0o755, { uid: 0, gid: 0 }, ROOT_INO);
+    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const root = this.#make(S_IFDIR | 0o755, owner, ROOT_INO);
     root.attr.nlink = 2;
   }
 
