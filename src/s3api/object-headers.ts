@@ -117,7 +117,7 @@ export function readObjectMetadata(headers: RequestHeaders): ObjectMetadata {
 
 /**
  * Refuses headers that ask for what this gateway does not do, so that nobody believes an object encrypted, locked or
- * shared that is not. `private` and, from the bucket's owner, `bucket-owner-full-control` are what objects have anyway.
+ * shared that is not. `private` is what objects have anyway.
  * @throws S3Error NotImplemented, InvalidStorageClass, InvalidArgument (unknown canned ACL).
  */
 export function refuseUnsupported(headers: RequestHeaders): void {
@@ -217,7 +217,7 @@ export function httpDate(sec: number): string {
 /**
  * Headers of a GetObject or HeadObject answer but for Content-Length, Content-Range and checksums. User metadata that a
  * header cannot carry is counted in x-amz-missing-meta, as S3 does.
- * @param current whether the stored ETag belongs to the present bytes is decided by the caller (objectEtag)
+ * @param etag objectEtag() of the walked inode, without quotes
  */
 export function objectHeaders(walked: WalkReply, etag: string, directory: boolean): Record<string, string | number> {
   const headers: Record<string, string | number> = {

@@ -54,7 +54,7 @@ export function newRecord(
 
 /**
  * Names what was missing when publishing answered ENOENT: the object that If-Match was about, else the bucket, which
- * somebody deleted meanwhile.
+ * somebody deleted meanwhile. Other errors pass.
  */
 export function absentTarget(error: unknown, precondition: Precondition): unknown {
   if (!isFsError(error, 'ENOENT')) return error;

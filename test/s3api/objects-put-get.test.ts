@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
@@ -54,6 +55,17 @@ test('a large streamed body comes back the same, and no reader stays open', opti
   assert.equal(answer.ContentLength, data.length);
   assert.equal(md5(Buffer.from(await answer.Body!.transformToByteArray())), md5(data));
   assert.equal(gateway.objects.openReaders, 0);
+});
+
+test('a client that goes away in the middle of a download leaves no reader open', options, async () => {
+  await put('left', randomBytes(40_000_000));
+  const url = await getSignedUrl(gateway.client, new GetObjectCommand({ Bucket, Key: 'left' }));
+  const gone = new AbortController();
+  const answer = await fetch(url, { signal: gone.signal });
+  await answer.body!.getReader().read();
+  assert.equal(gateway.objects.openReaders, 1);
+  gone.abort();
+  while (gateway.objects.openReaders > 0) await nextTurn();
 });
 
 test('stored headers, metadata, tags and Content-Type come back', options, async () => {

@@ -119,9 +119,10 @@ function parseListedParts(body: Buffer): ListedPart[] {
     return { number, etag: unquoteEtag(etag), checksums: xmlChecksums(node) };
   });
   for (let index = 1; index < parts.length; index++) {
-    if (parts[index]!.number <= parts[index - 1]!.number) throw new S3Error('InvalidPartOrder');
+    if (parts[index]!.number < parts[index - 1]!.number) throw new S3Error('InvalidPartOrder');
   }
-  return parts;
+  // A client that sent a part twice may list both: the later one is what it ended with.
+  return parts.filter(({ number }, index) => parts[index + 1]?.number !== number);
 }
 
 /** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */

@@ -1,6 +1,8 @@
+import { isFsError } from '../../base/errors.ts';
 import type { KeyPath } from '../../meta/api.ts';
 import { checksumHeaders } from '../checksums-request.ts';
 import { writePrecondition } from '../conditions.ts';
+import { S3Error } from '../errors.ts';
 import { quoteEtag } from '../etag.ts';
 import { keyPath } from '../key-path.ts';
 import { effectiveHeaders, readObjectMetadata, refuseUnsupported } from '../object-headers.ts';
@@ -41,6 +43,8 @@ async function handle(request: S3Request): Promise<S3Response> {
   try {
     await objects.putObject(request.context, writer, { path, precondition, s3, xattrs: metadata.xattrs });
   } catch (error) {
+    // The stored bytes were given up under us (a session about to be fenced): nothing is wrong with the request.
+    if (isFsError(error, 'ESTALE')) throw new S3Error('ServiceUnavailable', { cause: error });
     throw absentTarget(error, precondition);
   }
   return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(checksums, s3.checksumType) } };
