@@ -177,7 +177,7 @@ test('copy_file_range shares what was just written and refuses overlapping range
   await close(vfs, target);
 });
 
-test('D7 O_DSYNC writes and fsync wait for durability', { timeout }, async () => {
+test('D7: O_DSYNC writes and fsync wait for durability', { timeout }, async () => {
   const handle = await create(vfs, 'sync', O_RDWR | O_CREAT | O_DSYNC);
   session.trips.clear();
   await vfs.write(ROOT, handle, 0, Buffer.from('now'), false);

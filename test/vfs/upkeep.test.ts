@@ -59,7 +59,7 @@ test('an unlinked file of a sole session is freed soon, without a grace period',
   await until(async () => (await session.meta.usage()).usedBytes === 0, 'its space to be freed');
 });
 
-test('D4 a store that fails is EIO at close, once; what comes later works', { timeout }, async () => {
+test('D4: a store that fails is EIO at close, once; what comes later works', { timeout }, async () => {
   const session = await volume.join();
   const handle = await create(session.vfs, 'failing', O_RDWR);
   faults.plan = { ...NO_FAULTS, putErrorRate: 1 };
