@@ -78,6 +78,15 @@ test('a write through the mount changes the ETag, takes the checksum away, and d
   assert.notEqual(seen.ETag, ETag);
   assert.equal(seen.ChecksumCRC32, undefined);
   assert.equal((await get('changed')).toString(), 'ONE two');
+  const Tagging = { TagSet: [{ Key: 'k', Value: 'v' }] };
+  await gateway.alice.send(new PutObjectTaggingCommand({ Bucket, Key: 'changed', Tagging }));
+  const tagged = await head('changed');
+  assert.deepEqual([tagged.ETag, tagged.TagCount, tagged.ChecksumCRC32], [seen.ETag, 1, undefined]);
+  await writeFile(gateway.vfs, Bucket, 'tagged', 'by the mount');
+  const before = await head('tagged');
+  await gateway.root.send(new PutObjectTaggingCommand({ Bucket, Key: 'tagged', Tagging }));
+  const after = await head('tagged');
+  assert.deepEqual([after.ETag, after.TagCount], [before.ETag, 1]);
   assert.equal(await refusalCode(put('changed', 'x', { IfMatch: ETag })), 'PreconditionFailed 412');
   await put('changed', 'three', { IfMatch: seen.ETag });
   assert.equal((await get('changed')).toString(), 'three');
