@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { unpackSliceRecords } from '../../src/base/slice-record.ts';
 import { decodeAttr, decodeMember, readU64 } from '../../src/meta/codec.ts';
 import type { Engine } from '../../src/meta/engine.ts';
-import { S_IFDIR, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
 
 /** Everything a volume holds, read key by key. */
 async function readVolume(engine: Engine) {
@@ -108,7 +108,7 @@ async function checkTree(engine: Engine, keys: string[], counter: (name: string)
     if (ino !== 1) inodes += 1;
     const attr = decodeAttr(ino, (await engine.command('GET', [engine.key(key)])) as Buffer);
     const type = attr.mode & S_IFMT;
-    if (type === S_IFREG) bytes += attr.size;
+    if (type === S_IFREG || type === S_IFLNK) bytes += attr.size;
     if (type !== S_IFDIR || attr.nlink === 0) continue;
     const entries = (await members(engine, `d${ino}`)).map(decodeMember);
     const subdirs = entries.filter((entry) => entry.dir).length;

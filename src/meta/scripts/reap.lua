@@ -9,7 +9,7 @@
 --@include uploads
 --@include reap
 local limit, left = tonumber(ARGV[4]), { count = tonumber(ARGV[5]) }
-local reaped, more = 0, 0
+local reaped = 0
 
 for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'pkup', '-inf', fmt(NOW_MS))) do
   call('ZREM', P .. 'pkup', member)
@@ -21,24 +21,19 @@ for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'pkup', '-inf', fmt(NOW_MS)))
   end
 end
 
-local waiting = call('ZRANGEBYSCORE', P .. 'del', '-inf', fmt(NOW_MS), 'LIMIT', 0, limit + 1)
-for i, ino in ipairs(waiting) do
-  if i > limit or left.count <= 0 then
-    more = 1
-    break
-  end
-  local a = string.sub(ino, 1, 1) ~= 'u' and attr_get(ino)
-  if string.sub(ino, 1, 1) == 'u' then
+for _, ino in ipairs(call('ZRANGEBYSCORE', P .. 'del', '-inf', fmt(NOW_MS), 'LIMIT', 0, limit)) do
+  if left.count <= 0 then break end
+  local is_upload = string.sub(ino, 1, 1) == 'u'
+  local a = not is_upload and attr_get(ino)
+  if is_upload then
     if parts_free(string.sub(ino, 2), left) then call('ZREM', P .. 'del', ino) end
-    more = 1
   elseif not a or a.nlink > 0 or held(ino) then
     -- Freed before, linked again, or open: release() and the end of its sessions bring it back.
     call('ZREM', P .. 'del', ino)
   elseif inode_free(ino, a, left) then
     call('ZREM', P .. 'del', ino)
     reaped = reaped + 1
-  else
-    more = 1
   end
 end
+local more = #call('ZRANGEBYSCORE', P .. 'del', '-inf', fmt(NOW_MS), 'LIMIT', 0, 1)
 return finish({ 'OK', reaped, more, inline_total() })

@@ -5,8 +5,8 @@
 --@include mutate
 --@include holds
 local ino = ARGV[4]
-unhold(ino, SID)
-if not held(ino) then
+-- An inode that has passed to a name or to an upload meanwhile is no longer this session's to give up.
+if unhold(ino, SID) and not held(ino) then
   local a = attr_get(ino)
   if a and a.nlink == 0 then call('ZADD', P .. 'del', 'NX', fmt(NOW_MS), ino) end
 end

@@ -9,9 +9,10 @@ local function hold(ino)
   call('SADD', P .. 'os' .. ino, SID)
 end
 
+-- Answers whether that session had kept it.
 local function unhold(ino, sid)
   call('SREM', P .. 'open:' .. sid, ino)
-  call('SREM', P .. 'os' .. ino, sid)
+  return call('SREM', P .. 'os' .. ino, sid) == 1
 end
 
 local function held(ino)

@@ -9,7 +9,6 @@ local function inode_free(ino, a, left)
       left.count = left.count - 1 - chunk_drop(ino, chunk)
     end
     if #chunks_between(ino, 0, FILE_MAX / CHUNK, 1) > 0 then return false end
-    used_add(-a.size)
   elseif is_dir(a) then
     for _, member in ipairs(call('ZRANGE', P .. 'up' .. ino, 0, 99)) do
       if left.count <= 0 then return false end
@@ -21,6 +20,7 @@ local function inode_free(ino, a, left)
   call('DEL', P .. 'i' .. ino, P .. 'd' .. ino, P .. 'x' .. ino, P .. 'o' .. ino, P .. 'p' .. ino, P .. 'l' .. ino,
     P .. 'a' .. ino, P .. 'k' .. ino)
   call('HINCRBY', P .. 'n', 'inodes', -1)
+  if not is_dir(a) then used_add(-a.size) end
   left.count = left.count - 1
   return true
 end
