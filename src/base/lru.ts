@@ -3,6 +3,11 @@ export class LruCache<K, V> {
   readonly weightMax: number;
   #weight = 0;
   #entries = new Map<K, { value: V; weight: number }>();
+  /**
+   * Stands before the oldest entry. Kept from one eviction to the next: a new iterator would step over everything that
+   * was deleted since the map last grew, which makes evicting from a large cache cost tens of microseconds.
+   */
+  #oldest: MapIterator<[K, { value: V; weight: number }]> | undefined;
   readonly #onEvict: ((key: K, value: V) => void) | undefined;
 
   constructor(weightMax: number, onEvict?: (key: K, value: V) => void) {
@@ -38,11 +43,7 @@ export class LruCache<K, V> {
     if (weight > this.weightMax) return;
     this.#entries.set(key, { value, weight });
     this.#weight += weight;
-    while (this.#weight > this.weightMax) {
-      const [oldest, entry] = this.#entries.entries().next().value!;
-      this.delete(oldest);
-      this.#onEvict?.(oldest, entry.value);
-    }
+    while (this.#weight > this.weightMax) this.#evictOldest();
   }
 
   delete(key: K): boolean {
@@ -54,11 +55,24 @@ export class LruCache<K, V> {
   }
 
   clear(): void {
+    this.#oldest = undefined;
     this.#entries.clear();
     this.#weight = 0;
   }
 
   keys(): IterableIterator<K> {
     return this.#entries.keys();
+  }
+
+  /** Every entry that the iterator has passed is gone or was moved to the end, so the next one is the oldest. */
+  #evictOldest(): void {
+    let next = this.#oldest?.next();
+    if (next === undefined || next.done === true) {
+      this.#oldest = this.#entries.entries();
+      next = this.#oldest.next();
+    }
+    const [key, entry] = next.value!;
+    this.delete(key);
+    this.#onEvict?.(key, entry.value);
   }
 }

@@ -10,6 +10,7 @@
  * Promotions to whole blocks are bounded to a share of the cache per second: random reads over much more data than the
  * cache holds must not read 4 MiB for every 4 KiB.
  */
+import { setMaxListeners } from 'node:events';
 import { Semaphore, SingleFlight } from '../base/limits.ts';
 import { LruCache } from '../base/lru.ts';
 import { BLOCK_BYTES } from '../base/slice-record.ts';
@@ -52,6 +53,8 @@ export class BlockReader {
     now: () => number = Date.now,
   ) {
     this.#now = now;
+    // Every request in flight listens to it; `downloadParallel` bounds them.
+    setMaxListeners(0, this.#closed.signal);
     this.#store = store;
     this.#cache = cache;
     this.#limits = limits;

@@ -14,6 +14,7 @@
  *   the store is away, loses everything pending at once; the error is thrown by every flush that waits for it, else by
  *   the next one, and writes are refused until then.
  */
+import { setMaxListeners } from 'node:events';
 import { FsError } from '../base/errors.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { BlockUploader } from './block-uploader.ts';
@@ -309,8 +310,7 @@ export class SliceFileWriter implements FileWriter {
 
   /** Never rejects: a failure is kept with the slice. */
   async #upload(slice: PendingSlice, blockIndex: number): Promise<void> {
-    this.#abort ??= new AbortController();
-    const signal = this.#abort.signal;
+    const signal = this.#uploadSignal();
     const parts = slice.blockParts(blockIndex);
     const blockBytes = Math.min(BLOCK_BYTES, slice.length - blockIndex * BLOCK_BYTES);
     try {
@@ -333,6 +333,15 @@ export class SliceFileWriter implements FileWriter {
       this.#countFrozen();
     }
     this.#pump();
+  }
+
+  /** Aborted when everything pending is dropped. */
+  #uploadSignal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      setMaxListeners(0, this.#abort.signal); // Every block in flight listens to it.
+    }
+    return this.#abort.signal;
   }
 
   #uploadFailed(slice: PendingSlice, error: FsError): void {

@@ -3,6 +3,7 @@
  * to a tenth of the SDK's CPU).
  */
 import { createHash } from 'node:crypto';
+import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
 import type { ByteRange, ObjectStore } from '../types.ts';
 import { ObjectMissingError } from '../types.ts';
@@ -24,6 +25,8 @@ export interface S3StoreOptions {
   payload: 'unsigned' | 'signed';
   connections: number;
   credentials: CredentialSource;
+  /** Name resolution in place of the system's. */
+  lookup?: LookupFunction;
 }
 
 interface Call {
@@ -55,13 +58,13 @@ export class S3Store implements ObjectStore {
   #clockSkewMs = 0;
 
   constructor(options: S3StoreOptions) {
-    const { endpoint, bucket, prefix, region, style } = options;
+    const { endpoint, bucket, prefix, region, style, lookup } = options;
     this.#options = options;
     this.#host = style === 'virtual' ? `${bucket}.${endpoint.host}` : endpoint.host;
     this.#pool = new Pool(`${endpoint.protocol}//${this.#host}`, {
       connections: options.connections,
       pipelining: 1,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(lookup === undefined ? {} : { lookup }) },
       headersTimeout: ANSWER_TIMEOUT_MS,
       bodyTimeout: ANSWER_TIMEOUT_MS,
       keepAliveTimeout: 30_000,
