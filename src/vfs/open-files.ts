@@ -196,22 +196,21 @@ export class OpenFiles {
   /** Ends the use of a file that has a writer or no name. It may be opened again meanwhile: then it just goes on. */
   async #settle(file: OpenFile): Promise<void> {
     try {
-      if (file.nameless) {
-        await this.#letGo(file);
-        return;
-      }
-      await file.flush();
+      if (!file.nameless) await file.flush();
     } catch (error) {
       // The error was the flush's to report to close(2); what comes after that has nobody to hear it.
       this.#logger.error({ ino: file.ino, err: String(error) }, 'bytes written after the last close were lost');
     }
     if (file.users > 0 || this.#open.get(file.ino) !== file) return;
-    if (file.nameless) return await this.#settle(file);
     try {
-      this.#retire(file);
-      await file.closeWriter();
+      if (file.nameless) {
+        await this.#letGo(file);
+      } else {
+        this.#retire(file);
+        await file.closeWriter();
+      }
     } catch (error) {
-      this.#logger.warn({ ino: file.ino, err: String(error) }, 'closing a writer failed');
+      this.#logger.warn({ ino: file.ino, err: String(error) }, 'the end of an open file failed');
     }
   }
 
