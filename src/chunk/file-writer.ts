@@ -18,6 +18,7 @@ import { setMaxListeners } from 'node:events';
 import { FsError } from '../base/errors.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { BlockUploader } from './block-uploader.ts';
+import { appendStart, type Batch, collectBatch, fileStart } from './commit-batch.ts';
 import { PendingSlice } from './pending-slice.ts';
 import { toFsError } from './retry.ts';
 import type { CommitResult, CommitSink, FileWriter, Piece } from './types.ts';
@@ -29,8 +30,6 @@ const MERGE_DEPTH = 16;
 const OPEN_SLICES_MAX = 32;
 /** Slices not yet committed of one file; writers wait beyond it. */
 const PENDING_SLICES_MAX = 512;
-/** Pieces of one commit: bounds the work of its script. */
-const COMMIT_PIECES_MAX = 128;
 
 const DONE: Promise<void> = Promise.resolve();
 
@@ -48,12 +47,6 @@ export interface WriterHost {
   /** Number of the oldest read of the inode that is under way, Infinity when none is. */
   oldestRead(ino: number): number;
   closed(writer: SliceFileWriter): void;
-}
-
-interface Batch {
-  slices: PendingSlice[];
-  pieces: Piece[];
-  append: boolean;
 }
 
 interface Waiter {
@@ -374,35 +367,12 @@ export class SliceFileWriter implements FileWriter {
   /** Commits what is ready, if no commit is under way. */
   #pump(): void {
     if (this.#commitSeq !== Number.POSITIVE_INFINITY) return;
-    const batch = this.#collect();
+    const head = this.#slices[0];
+    if (head === undefined) return;
+    const batch = collectBatch(this.#slices, this.#sink);
     if (batch !== undefined) void this.#commit(batch);
-  }
-
-  /** The longest run of ready slices from the front that fits one commit. */
-  #collect(): Batch | undefined {
-    let batch: Batch | undefined;
-    let inlineRoom = -1;
-    for (const slice of this.#slices) {
-      if (!slice.frozen || (batch !== undefined && (batch.append || slice.append))) break;
-      let piece: Piece;
-      if (slice.blocksStarted === 0) {
-        if (inlineRoom < 0) inlineRoom = this.#sink.inlineBytesMax();
-        if (slice.length > inlineRoom) {
-          // Alone too large for inline space as it is now: it becomes a block. Else the next commit takes it.
-          if (batch === undefined) this.#startBlocks(slice);
-          break;
-        }
-        inlineRoom -= slice.length;
-        piece = { chunkIndex: slice.chunkIndex, pos: slice.pos, inline: slice.bytes() };
-      } else if (slice.stored) {
-        piece = { chunkIndex: slice.chunkIndex, record: storedRecord(slice) };
-      } else break;
-      batch ??= { slices: [], pieces: [], append: slice.append };
-      batch.slices.push(slice);
-      batch.pieces.push(piece);
-      if (batch.pieces.length === COMMIT_PIECES_MAX) break;
-    }
-    return batch;
+    // Frozen but too large for inline space as it is now: it becomes blocks.
+    else if (head.frozen) this.#startBlocks(head);
   }
 
   async #commit(batch: Batch): Promise<void> {
@@ -516,25 +486,4 @@ export class SliceFileWriter implements FileWriter {
     this.#dirty = false;
     this.#host.markClean(this);
   }
-}
-
-function fileStart(slice: PendingSlice): number {
-  return slice.chunkIndex * CHUNK_BYTES + slice.pos;
-}
-
-/** Where an append run is shown until its commit has placed it; -1 when that is not known. */
-function appendStart(slice: PendingSlice, sizeBefore: number, knownSize: number): number {
-  if (slice.sentAtSize < 0) return sizeBefore;
-  return slice.sentAtSize === knownSize ? sizeBefore : -1;
-}
-
-function storedRecord(slice: PendingSlice): {
-  pos: number;
-  id: number;
-  size: number;
-  off: number;
-  len: number;
-  inline: boolean;
-} {
-  return { pos: slice.pos, id: slice.sliceId, size: slice.length, off: 0, len: slice.length, inline: false };
 }
