@@ -5,6 +5,7 @@
  * is over. Calls must therefore bear being executed twice: reads do, mutations do through (session, slot, sequence).
  * ioredis's own queues and retries are switched off: one place decides what is sent again.
  */
+import { isIP } from 'node:net';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -284,7 +285,7 @@ function clientOptions(location: RedisLocation): RedisOptions & { replyMapping: 
   };
   if (location.username !== '') options.username = location.username;
   if (location.password !== '') options.password = location.password;
-  if (location.tls) options.tls = { servername: location.host };
+  if (location.tls) options.tls = isIP(location.host) ? {} : { servername: location.host };
   if (location.masterName !== '') {
     options.sentinels = location.sentinels;
     options.name = location.masterName;
