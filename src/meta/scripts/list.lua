@@ -23,6 +23,12 @@ local function starts(text, with)
   return string.sub(text, 1, #with) == with
 end
 
+-- What a listing looks at in attributes, with their packed form: cheaper than unpacking all of a thousand inodes.
+local function attr_glance(packed)
+  local mode, uid, gid = struct.unpack('<I4I4I4', packed)
+  return { mode = mode, uid = uid, gid = gid, flags = struct.unpack('<I4', packed, 29), packed = packed }
+end
+
 -- Members of d<ino> from `low`: {name, dir, ino, attributes}..., and where the next page begins (nil: at the end).
 local function members_read(ino, low, most)
   local members = call('ZRANGEBYLEX', P .. 'd' .. ino, low, '+', 'LIMIT', 0, most)
@@ -35,7 +41,7 @@ local function members_read(ino, low, most)
     keys[i] = P .. 'i' .. number
   end
   local packed = call('MGET', unpack(keys))
-  for i, entry in ipairs(page) do entry[4] = packed[i] and attr_unpack(packed[i]) end
+  for i, entry in ipairs(page) do entry[4] = packed[i] and attr_glance(packed[i]) end
   return page, #members == most and '(' .. members[#members] or nil
 end
 
@@ -125,7 +131,7 @@ local count = 0
 local function emit_key(key, ino, a)
   local s3 = has(a.flags, F_S3) and call('HMGET', P .. 'o' .. ino, 'v', 'e', 'h', 'c') or {}
   count = count + 1
-  reply[count + 3] = { key, ino, attr_pack(a), s3[1] or '', s3[2] or '', s3[3] or '', s3[4] or '' }
+  reply[count + 3] = { key, ino, a.packed or attr_pack(a), s3[1] or '', s3[2] or '', s3[3] or '', s3[4] or '' }
 end
 
 local function emit_prefix(common)
