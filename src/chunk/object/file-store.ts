@@ -45,7 +45,7 @@ export class FileStore implements ObjectStore {
   static async open(root: string, options: { create: boolean }): Promise<FileStore> {
     const store = new FileStore(root);
     try {
-      if (options.create) await mkdir(root, { recursive: true });
+      if (options.create) await store.#makeRoot();
       else await stat(root);
       await mkdir(join(root, TEMP_DIRECTORY), { recursive: true });
       await store.#cleanTemp(Date.now() - TEMP_AGE_MS);
@@ -133,6 +133,17 @@ export class FileStore implements ObjectStore {
     const bad = key.split('/').some((part) => part === '' || part === '.' || part === '..' || part === TEMP_DIRECTORY);
     if (bad || key.includes('\0')) throw new StoreError(`"${key}" is no object name`, { retryable: false });
     return join(this.#root, key);
+  }
+
+  /** Makes the store's directory so that it survives a power cut: every new name on its path is made durable. */
+  async #makeRoot(): Promise<void> {
+    const made = await mkdir(this.#root, { recursive: true });
+    if (made === undefined) return;
+    const top = dirname(made);
+    for (let parent = dirname(this.#root); ; parent = dirname(parent)) {
+      await this.#sync.sync(parent);
+      if (parent === top || parent === dirname(parent)) return;
+    }
   }
 
   async #moveInto(temp: string, path: string): Promise<void> {
