@@ -12,6 +12,8 @@ export type Store = Map<number, Buffer>;
 export async function contentMember(volume: TestVolume, options: Parameters<TestVolume['join']>[0] = {}) {
   const member = await volume.join(options);
   const { engine } = member;
+  // Removed inodes and slices wait for nobody, so that tests see them go; joining has set the grace anew.
+  await engine.command('HSET', [engine.key('n'), 'graceMs', 0, 'gcMs', 0]);
   return {
     ...member,
     data: new DataOps(engine),
@@ -25,8 +27,6 @@ export type ContentMember = Awaited<ReturnType<typeof contentMember>>;
 export async function contentVolume(): Promise<{ volume: TestVolume; m: ContentMember }> {
   const volume = await testVolume();
   const m = await contentMember(volume);
-  // Removed inodes and slices wait for nobody, so that tests see them go.
-  await m.engine.command('HSET', [m.engine.key('n'), 'graceMs', 0, 'gcMs', 0]);
   return { volume, m };
 }
 
