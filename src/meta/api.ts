@@ -127,7 +127,7 @@ export interface PublishRequest {
   s3: S3Record;
   /** user.* xattrs of the new inode (x-amz-meta-*), full names. Replaces all user.* of the replaced file. */
   xattrs: Map<string, Buffer>;
-  /** Set when a multipart upload completes: removed in the same script; NoSuchUpload when it is gone meanwhile. */
+  /** Set when a multipart upload completes: removed in the same script; ESTALE when it is gone meanwhile. */
   uploadId?: string;
   /** For a copy that keeps modification times (not S3). */
   mtime?: Timestamp;
@@ -189,6 +189,7 @@ export interface ListRequest {
   caller: Caller;
 }
 
+/** `s3` of a key comes without tags and parts. A symbolic link has its target's attributes and record. */
 export type ListItem =
   | { kind: 'key'; key: ByteString; attr: Attr; s3: S3Record | undefined }
   | { kind: 'prefix'; prefix: ByteString };
@@ -311,7 +312,11 @@ export interface MetaData {
 /** S3's atomic operations on paths. Permission is checked here when caller.check. */
 export interface MetaObjects {
   walk(request: WalkRequest): Promise<WalkReply>;
-  /** EEXIST/ENOTDIR never: a file and a directory of one name live together. One script. */
+  /**
+   * EEXIST/ENOTDIR never: a file and a directory of one name live together. One script.
+   * @throws ENOENT (the root is gone, or ifMatch without an object), ECANCELED (a precondition does not hold), EACCES,
+   * ELOOP, ENAMETOOLONG, ESTALE (the upload or the hidden inode is gone), EISDIR (`dir/` with bytes).
+   */
   publish(request: PublishRequest): Promise<PublishReply>;
   remove(request: RemoveRequest): Promise<RemoveReply>;
   /** One page; usually one round trip, more when many entries are skipped. */
@@ -321,9 +326,12 @@ export interface MetaObjects {
   getS3(ino: Ino): Promise<S3Record | undefined>;
   /** Top-level directories of the volume visible as buckets, by name. */
   listBuckets(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }>;
-  /** EEXIST when the bucket is there (lookup tells whose). */
+  /** EEXIST when the bucket is there (lookup tells whose), EINVAL for what is no bucket name. Any caller may. */
   createBucket(name: ByteString, caller: Caller, mode: number): Promise<EntryReply>;
-  /** ENOTEMPTY while anything would be listed; purges its uploads. */
+  /**
+   * ENOTEMPTY while anything would be listed, or stands there that S3 does not list (fifos, dangling links); EACCES for
+   * others than its owner and uid 0. Its uploads are freed with it.
+   */
   deleteBucket(name: ByteString, caller: Caller): Promise<{ attr: Attr }>;
   createUpload(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
   getUpload(uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
@@ -354,7 +362,10 @@ export interface MetaUpkeep {
   inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]>;
   /** Reserves a pack's slice id, recorded with this session until packEnd. */
   packBegin(): Promise<number>;
-  /** At most 256 swaps; answers how many found their record (others were overwritten or deleted: dead bytes). */
+  /**
+   * At most 256 swaps; answers how many found their record (others were overwritten or deleted: dead bytes).
+   * @throws ESTALE when the pack has been given up (it took too long): its object may be deleted.
+   */
   packSwap(packId: number, packBytes: number, swaps: PackSwap[]): Promise<number>;
   packEnd(packId: number): Promise<void>;
   /** Frees content of inodes whose grace is over; bounded per call. Answers how many inodes went and whether more wait. */
@@ -366,7 +377,7 @@ export interface MetaUpkeep {
   reapNow(inos: Ino[]): Promise<void>;
   /** Slices whose grace is over and that no record names, whose objects may be deleted now. */
   deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
-  /** Their objects are gone. */
+  /** Their objects are gone. Only ids that deadSlices() of this session has answered count. */
   forgetSlices(ids: number[]): Promise<void>;
   /** Tries to take or renew the named volume-wide lease. */
   lease(name: string, ttlMs: number): Promise<boolean>;

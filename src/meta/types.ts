@@ -37,6 +37,8 @@ export const FLAG_IMPLICIT = 8;
 export const FLAG_MARKER = 16;
 /** The inode has, or once had, several names: `p<ino>` holds them. */
 export const FLAG_LINKS = 32;
+/** mtime was set by utimens at the time ctime tells: a commit of an earlier write leaves it. */
+export const FLAG_MTIME = 64;
 
 /** Attributes of an inode. Times are server time; seconds are signed and exact within +-2^53. */
 export interface Attr {
