@@ -11,6 +11,7 @@ import { type ConnectionOptions, type RedisConnection, RedisSubscriber } from '.
 import type { Invalidation } from './types.ts';
 
 const PONG_PERIODS = 3;
+const FIRST_ECHO_MS_MAX = 5_000;
 
 export interface ChannelOptions {
   connection: RedisConnection;
@@ -43,7 +44,7 @@ export class Channel {
     this.#pingChannel = `${options.prefix}ping:${options.sid}`;
   }
 
-  /** Subscribes. Resolves once subscribed; health follows with the first echo. @throws UserError */
+  /** Subscribes. Resolves with the first echo, or without health when none comes in time. @throws UserError */
   static async open(options: ChannelOptions): Promise<Channel> {
     const channel = new Channel(options);
     channel.#lastPong = performance.now();
@@ -62,6 +63,7 @@ export class Channel {
       setImmediate(() => channel.#judge());
     }, options.pingMs);
     channel.#timer.unref();
+    await channel.#firstEcho();
     return channel;
   }
 
@@ -83,6 +85,19 @@ export class Channel {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#subscriber?.close();
+  }
+
+  /** So that a volume is normally healthy when it is open, and listeners hear of changes only. */
+  #firstEcho(): Promise<void> {
+    if (this.#healthy) return Promise.resolve();
+    return new Promise((resolve) => {
+      const limit = setTimeout(resolve, Math.min(PONG_PERIODS * this.#options.pingMs, FIRST_ECHO_MS_MAX));
+      this.#healthListeners.push((healthy) => {
+        if (!healthy) return;
+        clearTimeout(limit);
+        resolve();
+      });
+    });
   }
 
   #onSubscribed(): void {

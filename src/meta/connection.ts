@@ -79,6 +79,7 @@ export class RedisConnection {
   readonly #calls = new Set<Call>();
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
+  #lost = false;
   #info: ServerInfo = { version: [0, 0], aofEnabled: false };
 
   private constructor(options: ConnectionOptions, client: Redis) {
@@ -86,9 +87,16 @@ export class RedisConnection {
     this.#options = options;
     this.#client = client;
     this.#logger = options.logger;
-    client.on('ready', () => this.#resend());
+    client.on('ready', () => {
+      if (this.#lost) this.#logger.info({ redis: this.location.display }, 'connected to Redis again');
+      this.#lost = false;
+      this.#resend();
+    });
+    // 'close' comes again with every attempt that fails.
     client.on('close', () => {
-      if (!this.#closed) this.#logger.warn({ redis: this.location.display }, 'connection to Redis lost; calls wait');
+      if (this.#closed || this.#lost) return;
+      this.#lost = true;
+      this.#logger.warn({ redis: this.location.display }, 'connection to Redis lost; calls wait');
     });
     this.#sweep = setInterval(() => this.#expire(), SWEEP_MS);
     this.#sweep.unref();

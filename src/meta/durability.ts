@@ -20,6 +20,7 @@ import type { Engine } from './engine.ts';
 /** Whose log it is. `dir`: the data directory of our own redis-server. */
 export type DurabilityOptions = { kind: 'local-aof'; dir: string } | { kind: 'external' };
 
+const ALWAYS_TEXT = 'Redis syncs its log before it answers (appendfsync always)';
 const SYNC_PERIOD_MS = 1_000;
 const MANIFEST_TRIES = 20;
 const WAITAOF_TIMEOUT_MS = 30_000;
@@ -28,7 +29,10 @@ const WAITAOF_TIMEOUT_MS = 30_000;
 type Round = () => Promise<void>;
 
 export class Durability {
+  /** What durable() waits for, or what a power cut may lose. */
   readonly text: string;
+  /** durable() cannot promise anything here. */
+  readonly atRisk: boolean;
   readonly #engine: Engine;
   readonly #round: Round | undefined;
   readonly #close: () => Promise<void>;
@@ -41,6 +45,7 @@ export class Durability {
   private constructor(engine: Engine, text: string, round: Round | undefined, close: () => Promise<void>) {
     this.#engine = engine;
     this.text = text;
+    this.atRisk = round === undefined && text !== ALWAYS_TEXT;
     this.#round = round;
     this.#close = close;
     if (round !== undefined) {
@@ -126,8 +131,7 @@ async function openLocal(engine: Engine, dir: string, make: Make): Promise<Durab
 async function openExternal(engine: Engine, options: ConnectionOptions, make: Make): Promise<Durability> {
   const [major, minor] = engine.connection.info.version;
   const appendfsync = engine.connection.info.aofEnabled ? await appendfsyncOf(engine) : 'off';
-  if (appendfsync === 'always')
-    return make(engine, 'Redis syncs its log before it answers (appendfsync always)', undefined);
+  if (appendfsync === 'always') return make(engine, ALWAYS_TEXT, undefined);
   if (appendfsync !== 'off' && (major > 7 || (major === 7 && minor >= 2))) {
     const connection = await RedisConnection.open(options);
     const text = `fsync and S3 answers wait for WAITAOF (appendfsync ${appendfsync})`;
@@ -142,7 +146,6 @@ async function openExternal(engine: Engine, options: ConnectionOptions, make: Ma
     appendfsync === 'off'
       ? 'NOT durable: Redis keeps no log (appendonly no); a crash of Redis loses what its last snapshot lacks'
       : `fsync and S3 answers may be lost with the last second or more: appendfsync ${appendfsync}; use always, or Redis 7.2`;
-  engine.logger.warn({ redis: engine.connection.location.display }, text);
   return make(engine, text, undefined);
 }
 

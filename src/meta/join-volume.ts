@@ -69,6 +69,8 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
     const pingMs = options.pingMs ?? 1_000;
     channel = await Channel.open({ connection, connectionOptions: connect, prefix, sid: engine.sid, pingMs, logger });
     const durability = await Durability.open(engine, connect, options.durability ?? { kind: 'external' });
+    // Tools come and go; who serves says once what its answers are worth.
+    if (durability.atRisk && options.kind !== 'tool') logger.warn({ redis: connect.location.display }, durability.text);
     return { session, channel, durability };
   } catch (error) {
     channel?.close();
