@@ -11,6 +11,8 @@ const PACK_MS_MAX = 600_000;
 const SWAP_BYTES = 24;
 const MEMBER_BYTES = 24;
 const ALIVE_BATCH = 2_000;
+/** Lua hands a reply on as one list: far below its limit. */
+const REPLY_MAX = 4_000;
 const REAP_RECORDS_MAX = 4_000;
 const REAP_NOW_MAX = 100;
 
@@ -27,7 +29,10 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
     if (scope === 'own') return this.#ownSlices(limit);
     const { sec, nsec } = this.#engine.serverNow();
     const youngest = sec * 1000 + Math.floor(nsec / 1e6) - olderThanMs;
-    const reply = await this.#engine.read('inline-slices', [olderThanMs <= 0 ? '+inf' : youngest, limit]);
+    const reply = await this.#engine.read('inline-slices', [
+      olderThanMs <= 0 ? '+inf' : youngest,
+      Math.min(limit, REPLY_MAX),
+    ]);
     return reply.slice(1).map((member) => unpackMember(member as Buffer));
   }
 
@@ -70,7 +75,7 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
   }
 
   async deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]> {
-    const reply = await this.#engine.read('dead-slices', [limit]);
+    const reply = await this.#engine.read('dead-slices', [Math.min(limit, REPLY_MAX)]);
     return reply.slice(1).map((member) => {
       const [id = 0, sizeBytes = 0] = (member as Buffer).toString('latin1').split(':').map(Number);
       this.#dead.set(id, sizeBytes);
