@@ -167,7 +167,7 @@ const query = fc.record({
 
 let bucketCount = 0;
 
-test('any tree, prefix, marker, delimiter and page size lists as the sorted keys do', LIMIT, async () => {
+test('L1 any tree, prefix, marker, delimiter and page size lists as the sorted keys do', LIMIT, async () => {
   const property = fc.asyncProperty(
     fc.array(step, { minLength: 5, maxLength: 40, size: 'max' }),
     fc.array(query, { minLength: 8, maxLength: 8 }),
