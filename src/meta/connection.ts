@@ -31,6 +31,8 @@ export interface ConnectionOptions {
 export interface ServerInfo {
   version: [number, number];
   aofEnabled: boolean;
+  /** Its maxmemory, bytes; 0 when it has none. */
+  maxMemoryBytes: number;
 }
 
 /** Redis refused a command: `code` is the first word of its message (NOSCRIPT, OOM, ERR ...). */
@@ -80,7 +82,7 @@ export class RedisConnection {
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
   #lost = false;
-  #info: ServerInfo = { version: [0, 0], aofEnabled: false };
+  #info: ServerInfo = { version: [0, 0], aofEnabled: false, maxMemoryBytes: 0 };
 
   private constructor(options: ConnectionOptions, client: Redis) {
     this.location = options.location;
@@ -373,5 +375,9 @@ function checkServer(reply: Reply, location: RedisLocation): ServerInfo {
       `Redis at ${location.display} may evict metadata (maxmemory-policy ${policy}); run: redis-cli CONFIG SET maxmemory-policy noeviction`,
     );
   }
-  return { version: [major, minor], aofEnabled: info.get('aof_enabled') === '1' };
+  return {
+    version: [major, minor],
+    aofEnabled: info.get('aof_enabled') === '1',
+    maxMemoryBytes: Number(info.get('maxmemory') ?? 0),
+  };
 }

@@ -30,7 +30,7 @@ export interface OpenOptions extends ConnectOptions {
   graceMs?: number;
   /** Default external. */
   durability?: DurabilityOptions;
-  /** Bytes all inline slices of the volume may hold together. Default 256 MiB. */
+  /** Bytes all inline slices of the volume may hold together. Default 256 MiB, or a tenth of Redis's maxmemory if less. */
   inlineBudgetBytes?: number;
   /** Time between proofs of the push channel's health, ms. Default 1 s. */
   pingMs?: number;
@@ -41,6 +41,12 @@ export interface JoinedVolume {
   session: Session;
   channel: Channel;
   durability: Durability;
+}
+
+const INLINE_BUDGET_MAX = 256 * 1024 * 1024;
+
+function defaultInlineBudget(maxMemoryBytes: number): number {
+  return maxMemoryBytes === 0 ? INLINE_BUDGET_MAX : Math.min(INLINE_BUDGET_MAX, Math.floor(maxMemoryBytes / 10));
 }
 
 /** Joins a volume as a new session. @throws UserError that says what to do. */
@@ -63,7 +69,7 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
       leaseMs,
       heartbeatMs: options.heartbeatMs ?? Math.max(1, Math.floor(leaseMs / 3)),
       graceMs: options.graceMs,
-      inlineBudgetBytes: options.inlineBudgetBytes ?? 256 * 1024 * 1024,
+      inlineBudgetBytes: options.inlineBudgetBytes ?? defaultInlineBudget(connection.info.maxMemoryBytes),
     });
     const { engine } = session;
     const pingMs = options.pingMs ?? 1_000;

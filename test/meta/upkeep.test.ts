@@ -131,6 +131,15 @@ test(
   },
 );
 
+test('the inline budget is a tenth of a small maxmemory', LIMIT, async () => {
+  assert.equal(m.engine.inlineBudgetBytes, 256 * 1024 * 1024);
+  await m.engine.command('CONFIG', ['SET', 'maxmemory', 500_000_000]);
+  const other = await contentMember(volume);
+  await m.engine.command('CONFIG', ['SET', 'maxmemory', 0]);
+  assert.equal(other.engine.inlineBudgetBytes, 50_000_000);
+  await other.close();
+});
+
 test('reaping is bounded and says when more waits', LIMIT, async () => {
   for (let i = 0; i < 5; i++) await removedFile();
   assert.deepEqual(await m.upkeep.reap(2), { reaped: 2, more: true });
