@@ -15,6 +15,8 @@ export default async function* testEvents(source) {
       ok: type === 'test:pass' || data.todo !== undefined,
       suite: data.details?.type === 'suite',
       skip: data.skip,
+      // It failed only because something in it did, which has an event of its own.
+      inner: error?.failureType === 'subtestsFailed',
       name: names.join(' > '),
       why: type === 'test:fail' ? String(error?.cause?.message ?? error?.message ?? error) : undefined,
     })}\n`;

@@ -14,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { isRunning, runsIn, signalProcess, waitUntilGone } from './process-identity.ts';
+import { type Progress, startProgress } from './progress.ts';
 import { askRedis } from './redis-probe.ts';
 
 const PROGRAM = 'redis-server';
@@ -130,26 +131,31 @@ class Server implements EmbeddedRedis {
     }
   }
 
-  /** Waits for PONG. Loading a large log may take minutes; only silence is limited. */
+  /** Waits for PONG. Loading a large log may take minutes and shows its progress; only silence is limited. */
   async #untilAnswers(child: ChildProcess): Promise<void> {
     let deadline = performance.now() + ANSWER_TIMEOUT_MS;
-    let told = false;
-    for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
-      this.#signal.throwIfAborted();
-      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
-        throw new UserError(`redis-server did not start: ${logTail(this.directory)}`);
+    let progress: Progress | undefined;
+    try {
+      for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+        this.#signal.throwIfAborted();
+        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
+          throw new UserError(`redis-server did not start: ${logTail(this.directory)}`);
+        }
+        const reply = await askRedis(this.socketPath, 'PING', 1000);
+        if (reply === 'PONG') return;
+        if (reply !== undefined) {
+          deadline = performance.now() + ANSWER_TIMEOUT_MS;
+          if (progress === undefined) this.#logger.info({}, 'redis-server is loading its log');
+          progress ??= startProgress('loading metadata');
+          progress.update(await loadedFraction(this.socketPath));
+        }
+        if (performance.now() > deadline) {
+          throw new UserError(`redis-server does not answer: ${logTail(this.directory)}`);
+        }
+        await delay(pauseMs);
       }
-      const reply = await askRedis(this.socketPath, 'PING', 1000);
-      if (reply === 'PONG') return;
-      if (reply !== undefined) {
-        deadline = performance.now() + ANSWER_TIMEOUT_MS;
-        if (!told) this.#logger.info({}, 'redis-server is loading its log');
-        told = true;
-      }
-      if (performance.now() > deadline) {
-        throw new UserError(`redis-server does not answer: ${logTail(this.directory)}`);
-      }
-      await delay(pauseMs);
+    } finally {
+      progress?.stop();
     }
   }
 
@@ -167,6 +173,12 @@ class Server implements EmbeddedRedis {
       if (!this.#signal.aborted) this.#fail(error as Error);
     });
   }
+}
+
+/** How much of its log a loading server has read. */
+async function loadedFraction(socketPath: string): Promise<number> {
+  const info = await askRedis(socketPath, 'INFO persistence', 1000);
+  return Number(/loading_loaded_perc:([\d.]+)/.exec(info ?? '')?.[1] ?? 0) / 100;
 }
 
 function redisVersion(): [number, number] {

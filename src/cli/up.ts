@@ -9,7 +9,7 @@ import {
   MOUNT_SETTINGS,
   SERVICE_SETTINGS,
 } from './command-spec.ts';
-import { ACCESS_KEY_VARIABLE, credentialsFromEnvironment, keptCredentials } from './credentials.ts';
+import { ACCESS_KEY_VARIABLE, type Credentials, credentialsFromEnvironment, keptCredentials } from './credentials.ts';
 import { type DataDirectory, dataDirectory, lockDataDirectory, makeDataDirectory, volumeOf } from './data-directory.ts';
 import { startEmbeddedRedis } from './embedded-redis.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -98,6 +98,7 @@ async function serve(
     teardown,
     stop,
   );
+  if (process.stdout.isTTY) showTour(doors.endpoint!, doors.mountPoint!, directory.credentials, fromEnvironment);
   return {
     ready: {
       mount: doors.mountPoint!,
@@ -106,4 +107,16 @@ async function serve(
     },
     ended: Promise.race([doors.ended, redis.failed.then((error) => Promise.reject(error))]),
   };
+}
+
+/** For the person who has just started it on a terminal. */
+function showTour(endpoint: string, mountPoint: string, kept: string, given: Credentials | undefined): void {
+  const keys =
+    given === undefined
+      ? `export AWS_SHARED_CREDENTIALS_FILE=${kept} AWS_DEFAULT_REGION=us-east-1`
+      : 'export AWS_ACCESS_KEY_ID=$JANUSFS_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$JANUSFS_SECRET_KEY';
+  process.stderr.write(
+    `In another terminal:\n  ${keys}\n  mkdir ${mountPoint}/bucket && echo hello > ${mountPoint}/bucket/file\n` +
+      `  aws --endpoint-url ${endpoint} s3 cp s3://bucket/file -\nCtrl-C stops it.\n`,
+  );
 }
