@@ -7,7 +7,7 @@
  * The suite needs the users `tests` and `pjdfstest` and the group `pjdfstest` (see its README).
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -41,6 +41,7 @@ entries = [["nobody", "nogroup"], ["tests", "tests"]]
 const doors = await openDoors();
 let status = 1;
 try {
+  chmodSync(doors.root, 0o755); // The suite acts as other users too.
   const directory = doors.at('pjdfstest');
   mkdirSync(directory);
   const configuration = doors.scratch('pjdfstest.toml');
