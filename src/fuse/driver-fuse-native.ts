@@ -82,8 +82,10 @@ async function loadFuseNative(): Promise<FuseNativeClass> {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const missing = code === 'ERR_MODULE_NOT_FOUND';
-    const reason = missing ? 'is not installed' : `cannot be loaded (${message})`;
-    throw new UserError(`the ${PACKAGE} driver ${reason}: npm install ${PACKAGE}@${VERSION}`, 1, { cause: error });
+    const advice = missing
+      ? `is not installed: npm install ${PACKAGE}@${VERSION}`
+      : `cannot be loaded (${message}); it needs libfuse 2: apt-get install libfuse2`;
+    throw new UserError(`the ${PACKAGE} driver ${advice}`, 1, { cause: error });
   }
 }
 
@@ -133,8 +135,11 @@ class FuseNativeMount implements FuseMount {
   }
 }
 
-/** Path callbacks as inode calls. One function per callback of fuse-native, in its order of arguments. */
-class PathOperations {
+/**
+ * Path callbacks as inode calls: what fuse-native is given. One function per callback, in the package's order of arguments;
+ * each answers once, with 0, a count or a negative errno, then values.
+ */
+export class PathOperations {
   readonly #vfs: Vfs;
   readonly #logger: Logger;
   readonly #files = new Map<number, FileHandle>();
@@ -239,8 +244,7 @@ class PathOperations {
           await vfs.write(ctx, this.#file(fd), position, data.subarray(0, length), false);
           return length;
         }),
-      // The package hands on a third, undefined argument here.
-      flush: (_path: string, fd: number, _unused: unknown, cb: Answer) =>
+      flush: (_path: string, fd: number, cb: Answer) =>
         this.#answer('flush', cb, async () => vfs.flush(ctx, this.#file(fd))),
       fsync: (_path: string, _dataOnly: number, fd: number, cb: Answer) =>
         this.#answer('fsync', cb, async () => vfs.fsync(ctx, this.#file(fd))),

@@ -5,7 +5,7 @@
 import { ERRNO } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/types.ts';
-import { isConnectionGone } from './errno-reply.ts';
+import { errnoReply, isConnectionGone } from './errno-reply.ts';
 import { negotiate } from './init.ts';
 import { KernelNotifier } from './notify.ts';
 import { OPERATIONS } from './opcode-table.ts';
@@ -76,7 +76,8 @@ export class FuseServer {
       if (operation !== undefined) operation(session, request);
       else this.#handleRest(request);
     } catch (error) {
-      session.fail(request, error);
+      if (request.opcode !== OP.FORGET && request.opcode !== OP.BATCH_FORGET) session.fail(request, error);
+      else errnoReply(error, opcodeName(request.opcode), this.#logger); // Takes no reply; a failure is logged.
     }
   }
 
