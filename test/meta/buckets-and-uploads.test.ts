@@ -5,7 +5,7 @@ import type { Upload } from '../../src/meta/api.ts';
 import { type Ino, ROOT_INO } from '../../src/meta/types.ts';
 import { type ContentMember, contentVolume, makeDir, makeFile, s3Record, writeInline } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { caller, type TestVolume } from './volume-fixture.ts';
+import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 const ADMIN = caller(0);
@@ -108,6 +108,40 @@ test('a bucket is deleted when nothing would be listed, with its uploads and the
   await fails('ENOENT', m.ns.getattr(part.ino));
   await fails('ENOENT', m.objects.getUpload(upload.uploadId, root, 'big'));
   await checkVolume(m.engine);
+});
+
+test('a bucket full of empty implicit directories is emptied step by step', LIMIT, async () => {
+  const root = await bucket('hollow');
+  for (const key of ['a/b/c', 'a/d/e', 'f/g']) {
+    const { parent, name } = await publishEmpty(root, key);
+    await m.ns.unlink(parent, name, 'elder', KERNEL);
+  }
+  const states: string[] = [];
+  while (states.at(-1) !== 'yes') {
+    assert.ok(states.length < 20, states.join());
+    const reply = await m.engine.mutate('delete-bucket', [Buffer.from('hollow'), Buffer.alloc(0), 1]);
+    states.push((reply[1] as Buffer).toString());
+    await checkVolume(m.engine);
+  }
+  assert.deepEqual(states, ['more', 'more', 'more', 'yes']);
+});
+
+test('many top-level directories are listed over several scripts', LIMIT, async () => {
+  const names = Array.from({ length: 450 }, (_, i) => `many-${String(i).padStart(4, '0')}`);
+  await Promise.all(names.map((name) => makeDir(m, name)));
+  const found: string[] = [];
+  let low = Buffer.from('[many-');
+  let scripts = 0;
+  for (let state = 'go'; state === 'go'; scripts++) {
+    const reply = await m.engine.read('list-buckets', [low, Buffer.from('many-'), 1000, 1]);
+    for (const row of reply.slice(3)) found.push((row as Buffer[])[0]!.toString());
+    state = (reply[1] as Buffer).toString();
+    low = reply[2] as Buffer<ArrayBuffer>;
+  }
+  assert.deepEqual(found, names);
+  assert.equal(scripts, 3);
+  const page = await m.objects.listBuckets('many-0099', 'many-', 300);
+  assert.deepEqual([page.entries.map((entry) => entry.name), page.truncated], [names.slice(100, 400), true]);
 });
 
 test(
