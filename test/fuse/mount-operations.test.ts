@@ -197,13 +197,15 @@ os.remove('m')`;
         df . | grep -q memory; rm -r sub`);
     });
 
-    test('a directory of 10,000 entries lists completely and can be deleted while it is read', {
+    // The slower transport has the same code for this: fewer entries keep the suite short.
+    const count = transport === 'native' ? 10_000 : 1_000;
+    test(`a directory of ${count} entries lists completely and can be deleted while it is read`, {
       timeout: TEST_MS_MAX,
     }, async () => {
       await mounted.sh(`
         mkdir many; cd many
-        python3 -c 'for i in range(10000): open(str(i), "w").close()'
-        [ "$(ls -f | grep -c '^[0-9]')" = 10000 ]; [ "$(ls -l | grep -c root)" = 10000 ]
+        python3 -c 'for i in range(${count}): open(str(i), "w").close()'
+        [ "$(ls -f | grep -c '^[0-9]')" = ${count} ]; [ "$(ls -l | grep -c root)" = ${count} ]
         python3 -c '
 import os
 with os.scandir(".") as entries:
