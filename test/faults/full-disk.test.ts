@@ -54,7 +54,9 @@ test('D5: a full disk is an error at both doors; what was there stays, and work 
       client.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'too-much-s3', Body: Buffer.alloc(30 * MIB, 'x') })),
       (error: { $metadata: { httpStatusCode: number } }) => error.$metadata.httpStatusCode >= 500,
     );
-    await assert.rejects(client.send(new GetObjectCommand({ Bucket: 'bkt', Key: 'too-much-s3' })), { name: 'NoSuchKey' });
+    await assert.rejects(client.send(new GetObjectCommand({ Bucket: 'bkt', Key: 'too-much-s3' })), {
+      name: 'NoSuchKey',
+    });
     assert.ok((await readFile(join(mount, 'bkt', 'kept'))).equals(kept));
 
     await unlink(join(small, 'filler'));

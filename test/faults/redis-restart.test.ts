@@ -59,7 +59,8 @@ test('D2: while Redis restarts, calls wait and go on: no error, nothing twice', 
     for (let i = 0; i < RESTARTS; i++) {
       const [linesWanted, putsWanted] = [lines + 5, puts + 5];
       const end = Date.now() + 30_000;
-      while ((lines < linesWanted || puts < putsWanted) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+      while ((lines < linesWanted || puts < putsWanted) && Date.now() < end)
+        await new Promise((resolve) => setTimeout(resolve, 20));
       await redis.kill();
       await redis.start();
     }
