@@ -81,7 +81,9 @@ export class Doors {
   /** Stops it and removes everything; a mount that a killed process left goes first. */
   async end(): Promise<void> {
     await this.stop();
-    await shell(`if mountpoint -q ${this.mount} || ! stat ${this.mount} > /dev/null 2>&1; then umount -l ${this.mount}; fi; true`);
+    await shell(
+      `if mountpoint -q ${this.mount} || ! stat ${this.mount} > /dev/null 2>&1; then umount -l ${this.mount}; fi; true`,
+    );
     rmSync(this.root, { recursive: true, force: true, maxRetries: 3 });
   }
 }

@@ -105,17 +105,17 @@ function run(server: Doors, suite: string): number {
 function readReport(xml: string): Map<string, boolean> {
   const outcome = new Map<string, boolean>();
   for (const [, attributes, body] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
-    const name = / ?name="([^"]*)"/.exec(attributes!)?.[1];
+    const name = /(?:^| )name="([^"]*)"/.exec(attributes!)?.[1];
     if (name === undefined || body?.includes('<skipped')) continue;
     outcome.set(name, body === undefined || !(body.includes('<failure') || body.includes('<error')));
   }
   return outcome;
 }
 
-/** The suite's configuration; user_id is the Owner ID that the server answers, which is the user's name. */
+/** The suite's configuration; user_id is the Owner ID that the server answers: the uid. */
 function configuration(endpoint: URL): string {
-  const account = (section: string, name: string, access: string, secret: string): string =>
-    `[${section}]\ndisplay_name = ${name}\nuser_id = ${name}\nemail = ${name}@example.org\naccess_key = ${access}\nsecret_key = ${secret}\napi_name = us-east-1\n`;
+  const account = (section: string, name: string, uid: number, access: string, secret: string): string =>
+    `[${section}]\ndisplay_name = ${name}\nuser_id = ${uid}\nemail = ${name}@example.org\naccess_key = ${access}\nsecret_key = ${secret}\napi_name = us-east-1\n`;
   return `[DEFAULT]
 host = ${endpoint.hostname}
 port = ${endpoint.port}
@@ -125,11 +125,11 @@ ssl_verify = False
 bucket prefix = s3tests-{random}-
 iam name prefix = s3tests-
 iam path prefix = /s3tests/
-${account('s3 main', 'root', ACCESS_KEY, SECRET_KEY)}
-${account('s3 alt', 'alt', 'alt-access', 'alt-secret-key')}
-${account('s3 tenant', 'tenant', 'tenant-access', 'tenant-secret-key')}tenant = testx
-${account('iam', 'root', ACCESS_KEY, SECRET_KEY)}
-${account('iam root', 'root', ACCESS_KEY, SECRET_KEY)}
-${account('iam alt root', 'alt', 'alt-access', 'alt-secret-key')}
+${account('s3 main', 'root', 0, ACCESS_KEY, SECRET_KEY)}
+${account('s3 alt', 'alt', 2002, 'alt-access', 'alt-secret-key')}
+${account('s3 tenant', 'tenant', 2003, 'tenant-access', 'tenant-secret-key')}tenant = testx
+${account('iam', 'root', 0, ACCESS_KEY, SECRET_KEY)}
+${account('iam root', 'root', 0, ACCESS_KEY, SECRET_KEY)}
+${account('iam alt root', 'alt', 2002, 'alt-access', 'alt-secret-key')}
 `;
 }

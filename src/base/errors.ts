@@ -50,7 +50,11 @@ export class FsError extends Error {
 
   /** @param detail what was wrong and what to do; must name no secret. */
   constructor(code: ErrnoCode, op: string, detail?: string, options?: { cause?: unknown }) {
+    // An absent name is an everyday answer; capturing a stack for it costs more than the rest of the answer.
+    const { stackTraceLimit } = Error;
+    if (code !== 'EIO') Error.stackTraceLimit = 0;
     super(detail === undefined ? `${op}: ${code}` : `${op}: ${code}: ${detail}`, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'FsError';
     this.code = code;
     this.errno = ERRNO[code];
