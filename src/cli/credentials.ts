@@ -14,9 +14,25 @@ export const ACCESS_KEY_VARIABLE = 'JANUSFS_ACCESS_KEY';
 export const SECRET_KEY_VARIABLE = 'JANUSFS_SECRET_KEY';
 export const ROOT_USER_NAME = 'root';
 
-/** The user behind root's credentials: uid 0, so POSIX checks let it do everything. */
-export function rootUser(credentials: Credentials): User {
-  return { name: ROOT_USER_NAME, ...credentials, uid: 0, gid: 0, groups: [] };
+/** Whom root's credentials act as, and who owns the root directory. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Uid 0, which every check lets pass. */
+export const SUPERUSER: Owner = { uid: 0, gid: 0 };
+
+/** The user behind root's credentials. */
+export function rootUser(credentials: Credentials, owner: Owner): User {
+  return { name: ROOT_USER_NAME, ...credentials, uid: owner.uid, gid: owner.gid, groups: [] };
+}
+
+/**
+ * An embedded volume belongs to whoever runs it: what an ordinary user stores through S3 is then theirs on the mount, too.
+ */
+export function currentOwner(): Owner {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
 /** @returns undefined when neither variable is set. @throws UserError (usage) when one is missing or unusable. */

@@ -1,6 +1,6 @@
 import { UserError } from '../base/errors.ts';
 import { COMMON_SETTINGS, defineCommand } from './command-spec.ts';
-import { credentialsFromEnvironment, generateCredentials } from './credentials.ts';
+import { credentialsFromEnvironment, generateCredentials, SUPERUSER } from './credentials.ts';
 import { loggerFor } from './logger.ts';
 import { requireUrl, withPassword } from './volume-argument.ts';
 
@@ -21,7 +21,12 @@ export const formatCommand = defineCommand({
     const given = credentialsFromEnvironment(call.env);
     const root = given ?? generateCredentials();
     const { makeVolume } = await import('./make-volume.ts');
-    const made = await makeVolume(url, { store, root }, loggerFor(call.settings), new AbortController().signal);
+    const made = await makeVolume(
+      url,
+      { store, root, owner: SUPERUSER },
+      loggerFor(call.settings),
+      new AbortController().signal,
+    );
     if (!made.isNew && call.options.ifMissing === undefined) {
       throw new UserError(`the volume '${made.format.name}' exists there already; nothing was changed`);
     }

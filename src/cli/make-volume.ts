@@ -2,7 +2,7 @@ import type { Logger } from '../base/log.ts';
 import { openStore } from '../chunk/object/open-store.ts';
 import { formatVolume, readVolumeFormat } from '../meta/format-volume.ts';
 import type { VolumeFormat } from '../meta/types.ts';
-import { type Credentials, rootUser } from './credentials.ts';
+import { type Credentials, type Owner, rootUser } from './credentials.ts';
 import { checkNewStore, claimStore } from './store-marker.ts';
 
 /**
@@ -12,7 +12,7 @@ import { checkNewStore, claimStore } from './store-marker.ts';
  */
 export async function makeVolume(
   url: string,
-  wanted: { store: string; root: Credentials },
+  wanted: { store: string; root: Credentials; owner: Owner },
   logger: Logger,
   stop: AbortSignal,
 ): Promise<{ format: VolumeFormat; isNew: boolean }> {
@@ -21,7 +21,13 @@ export async function makeVolume(
   const store = await openStore(wanted.store, { create: true });
   try {
     await checkNewStore(store, stop);
-    const format = await formatVolume(url, { logger, store: wanted.store, users: [rootUser(wanted.root)] });
+    const format = await formatVolume(url, {
+      logger,
+      store: wanted.store,
+      users: [rootUser(wanted.root, wanted.owner)],
+      rootUid: wanted.owner.uid,
+      rootGid: wanted.owner.gid,
+    });
     await claimStore(store, format, stop);
     return { format, isNew: true };
   } finally {

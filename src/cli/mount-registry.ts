@@ -17,10 +17,15 @@ export interface RegisteredMount {
   pid: number;
 }
 
-/** Notes a mount. @returns a function that takes the note away again. */
+/**
+ * Notes a mount. @returns a function that takes the note away again.
+ * @throws Error when the notes would lie on the mount itself: a process that waits for its own mount waits for ever.
+ */
 export function registerMount(mount: RegisteredMount): () => void {
   const directory = registryDirectory();
+  if (`${directory}/`.startsWith(`${mount.mountPoint}/`)) throw new Error(`${directory} lies on the mount`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  forgetTheDead(directory);
   const path = join(directory, `${createHash('sha256').update(mount.mountPoint).digest('hex').slice(0, 32)}.json`);
   rmSync(path, { force: true });
   writeFileSync(path, JSON.stringify(mount), { mode: 0o600, flag: 'wx' });
@@ -48,6 +53,15 @@ export function mountHolding(path: string): RegisteredMount | undefined {
   return registeredMounts()
     .filter(({ mountPoint }) => path === mountPoint || path.startsWith(mountPoint === '/' ? '/' : `${mountPoint}/`))
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length)[0];
+}
+
+/** What processes that were killed have left. */
+function forgetTheDead(directory: string): void {
+  for (const name of readdirSync(directory).filter((one) => one.endsWith('.json'))) {
+    const path = join(directory, name);
+    const mount = readEntry(path);
+    if (mount === undefined || !isRunning(mount.pid)) rmSync(path, { force: true });
+  }
 }
 
 function readEntry(path: string): RegisteredMount | undefined {

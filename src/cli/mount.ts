@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import { COMMON_SETTINGS, DATA_SETTINGS, defineCommand, MOUNT_SETTINGS, SERVICE_SETTINGS } from './command-spec.ts';
+import { mountRequest } from './mount-request.ts';
 import { serveVolume } from './serve-volume.ts';
 
 export const mountCommand = defineCommand({
@@ -12,14 +12,7 @@ export const mountCommand = defineCommand({
   ],
   settings: [...MOUNT_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
-    const { settings } = call;
-    const mount = {
-      path: resolve(call.args[1]!),
-      make: false,
-      fuseDriver: settings.fuseDriver,
-      fuseTransport: settings.fuseTransport,
-      allowOther: settings.allowOther,
-    };
+    const mount = mountRequest(call, call.args[1]!, false);
     await serveVolume('mount', call, { mount, gateway: undefined });
   },
 });

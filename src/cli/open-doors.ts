@@ -10,11 +10,12 @@ import { type FuseMount, mountVfs } from '../fuse/mount.ts';
 import { mountedAt } from '../fuse/mount-point.ts';
 import type { Meta } from '../meta/api.ts';
 import { openVolume } from '../meta/open-volume.ts';
+import type { User } from '../meta/types.ts';
 import { startGateway } from '../s3api/gateway.ts';
 import { openVfs } from '../vfs/open-vfs.ts';
 import type { Vfs } from '../vfs/types.ts';
 import type { DATA_SETTINGS } from './command-spec.ts';
-import { type Credentials, generateCredentials, ROOT_USER_NAME, rootUser } from './credentials.ts';
+import { type Credentials, currentOwner, generateCredentials, rootUser, SUPERUSER } from './credentials.ts';
 import { endpointUrl, type ListenAddress } from './listen-address.ts';
 import { makeVolume } from './make-volume.ts';
 import { registerMount } from './mount-registry.ts';
@@ -104,8 +105,9 @@ async function openFileSystem(
   stop: AbortSignal,
 ): Promise<{ meta: Meta; vfs: Vfs }> {
   const { url, settings, embeddedStore, embeddedLog, root } = request;
+  const owner = embeddedStore === undefined ? SUPERUSER : currentOwner();
   if (embeddedStore !== undefined) {
-    await makeVolume(url, { store: embeddedStore, root: root ?? generateCredentials() }, logger, stop);
+    await makeVolume(url, { store: embeddedStore, root: root ?? generateCredentials(), owner }, logger, stop);
   }
   const meta = await openVolume(url, {
     logger,
@@ -115,7 +117,7 @@ async function openFileSystem(
     ...(embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: embeddedLog } }),
   });
   teardown.add('metadata session', () => meta.close());
-  if (root !== undefined) await setRoot(meta, root);
+  if (root !== undefined) await setRoot(meta, rootUser(root, owner));
   // The data directory may have been moved since it was formatted.
   const store = await openStore(embeddedStore ?? meta.format.store, { create: false });
   const chunks = createChunkStore(
@@ -140,14 +142,19 @@ async function openFileSystem(
 }
 
 /** Makes the given keys root's, when they are not already. */
-async function setRoot(meta: Meta, root: Credentials): Promise<void> {
+async function setRoot(meta: Meta, root: User): Promise<void> {
   const users = await meta.users();
-  const taken = users.find((user) => user.accessKey === root.accessKey && user.name !== ROOT_USER_NAME);
+  const taken = users.find((user) => user.accessKey === root.accessKey && user.name !== root.name);
   if (taken !== undefined) {
     throw new UserError(`the access key given for root belongs to the user '${taken.name}'; choose another`);
   }
-  const current = users.find((user) => user.name === ROOT_USER_NAME);
-  if (current?.accessKey !== root.accessKey || current.secretKey !== root.secretKey) await meta.putUser(rootUser(root));
+  const current = users.find((user) => user.name === root.name);
+  const same =
+    current?.accessKey === root.accessKey &&
+    current.secretKey === root.secretKey &&
+    current.uid === root.uid &&
+    current.gid === root.gid;
+  if (!same) await meta.putUser(root);
 }
 
 async function openGateway(

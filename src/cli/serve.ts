@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import {
   COMMON_SETTINGS,
   DATA_SETTINGS,
@@ -8,6 +7,7 @@ import {
   SERVICE_SETTINGS,
 } from './command-spec.ts';
 import { parseListenAddress } from './listen-address.ts';
+import { mountRequest } from './mount-request.ts';
 import { serveVolume } from './serve-volume.ts';
 
 export const serveCommand = defineCommand({
@@ -17,9 +17,9 @@ export const serveCommand = defineCommand({
   examples: ['janusfs serve redis://localhost:6379/0?volume=home /mnt/home --listen 127.0.0.1:9000'],
   settings: [...MOUNT_SETTINGS, ...GATEWAY_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
-    const { listen, region, domain, fuseDriver, fuseTransport, allowOther } = call.settings;
+    const { listen, region, domain } = call.settings;
     await serveVolume('serve', call, {
-      mount: { path: resolve(call.args[1]!), make: false, fuseDriver, fuseTransport, allowOther },
+      mount: mountRequest(call, call.args[1]!, false),
       gateway: { ...parseListenAddress(listen), region, domain },
     });
   },

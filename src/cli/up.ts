@@ -1,3 +1,4 @@
+import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { runInBackground } from './background.ts';
 import {
@@ -14,6 +15,7 @@ import { type DataDirectory, dataDirectory, lockDataDirectory, makeDataDirectory
 import { startEmbeddedRedis } from './embedded-redis.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { loggerFor } from './logger.ts';
+import { mountRequest } from './mount-request.ts';
 import { runService, type Service } from './service.ts';
 import type { Teardown } from './teardown.ts';
 import { socketUrl } from './volume-argument.ts';
@@ -47,6 +49,9 @@ export const upCommand = defineCommand({
     // Mistakes in the call show before anything is started or made.
     parseListenAddress(settings.listen);
     credentialsFromEnvironment(call.env);
+    if (`${settings.data}/`.startsWith(`${settings.mount}/`)) {
+      throw new UserError(`the data directory ${settings.data} must not lie on the mount ${settings.mount}`, 2);
+    }
     if (settings.background) {
       makeDataDirectory(directory);
       return runInBackground(settings.logFile ?? directory.log);
@@ -84,13 +89,7 @@ async function serve(
       embeddedStore: directory.storeUrl,
       root: fromEnvironment ?? keptCredentials(directory.credentials),
       settings,
-      mount: {
-        path: settings.mount,
-        make: true,
-        fuseDriver: settings.fuseDriver,
-        fuseTransport: settings.fuseTransport,
-        allowOther: settings.allowOther,
-      },
+      mount: mountRequest(call, settings.mount, true),
       gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },
       data: directory.path,
     },

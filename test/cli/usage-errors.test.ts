@@ -13,6 +13,7 @@ test('a mistake in the call is one line on stderr and exit status 2', BOUNDED, a
     [['up', '--bogus'], /unknown option '--bogus'/],
     [['up', '--lease', 'soon'], /--lease: 'soon' is no duration/],
     [['up', '--listen', '9000'], /is not HOST:PORT/],
+    [['up', '--data', '/nowhere/mnt/data', '--mount', '/nowhere/mnt'], /must not lie on the mount/],
     [['up', '--config', '/nowhere/config.json'], /cannot read the configuration/],
     [['mount', 'redis://localhost'], /missing required argument 'mnt'/],
     [['mount', '/mnt/a', '/mnt/b'], /no volume URL/],
