@@ -171,8 +171,10 @@ export class VolumeObjects implements ObjectVfs {
       attrs.fill(entry.attr, token);
       return entry;
     }
-    if (ctx.uid !== 0) throw new FsError('EACCES', 'bucket', "the volume's own bucket is for root credentials");
     const attr = attrs.get(ROOT_INO) ?? attrs.fill(await meta.getattr(ROOT_INO), token);
+    if (ctx.uid !== 0 && ctx.uid !== attr.uid) {
+      throw new FsError('EACCES', 'bucket', "the volume's own bucket is for root credentials");
+    }
     return { name, attr, younger: false };
   }
 

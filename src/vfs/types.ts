@@ -169,7 +169,7 @@ export interface ObjectVfs {
     request: { prefix: ByteString; after: ByteString; delimiter: ByteString; limit: number },
   ): Promise<ListReply>;
   setTags(ctx: Context, walked: WalkReply, tags: [string, string][]): Promise<void>;
-  /** Bucket by name; the volume's own name is the root (caller must be uid 0: EACCES). @throws ENOENT. */
+  /** Bucket by name; the volume's own name is the root (caller must be uid 0 or own the root directory: EACCES). @throws ENOENT. */
   bucket(ctx: Context, name: ByteString): Promise<Entry>;
   listBuckets(
     ctx: Context,
