@@ -87,6 +87,7 @@ export class FileOps {
     const token = attrs.token();
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
+    this.#state.whole.add(parent, name);
     const reply = await meta.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
     attrs.changed(reply.entry.attr, token);
     attrs.changed(reply.parentAttr, token);

@@ -32,7 +32,8 @@ export class NamespaceOps {
     if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
     const { name, kind } = existingName('lookup', shown);
     if (kind !== 'elder') this.#state.coherence.sawTwin();
-    const { attrs, meta, coherence } = this.#state;
+    const { attrs, meta, coherence, whole } = this.#state;
+    if (kind === 'elder' && attrs.healthy && whole.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
       const entry = await meta.lookup(parent, name, kind, ctx);
@@ -71,13 +72,22 @@ export class NamespaceOps {
 
   async mkdir(ctx: Context, parent: Ino, shown: ByteString, mode: number): Promise<Entry> {
     checkAlive(this.#state, 'mkdir');
-    return await this.#make('mkdir', ctx, parent, shown, S_IFDIR | (mode & PERMISSION_BITS), 0);
+    const { whole } = this.#state;
+    const birth = whole.expect();
+    try {
+      const entry = await this.#make('mkdir', ctx, parent, shown, S_IFDIR | (mode & PERMISSION_BITS), 0);
+      whole.born(birth, entry.attr.ino);
+      return entry;
+    } finally {
+      whole.stillborn(birth);
+    }
   }
 
   async #make(op: string, ctx: Context, parent: Ino, shown: ByteString, mode: number, rdev: number): Promise<Entry> {
     const name = newName(op, shown);
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
+    this.#state.whole.add(parent, name);
     return this.#made(await this.#state.meta.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }), token);
   }
 
@@ -88,6 +98,7 @@ export class NamespaceOps {
     if (target.length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
+    this.#state.whole.add(parent, name);
     return this.#made(await this.#state.meta.symlink({ parent, name, uid, gid, target, caller: ctx }), token);
   }
 
@@ -95,6 +106,7 @@ export class NamespaceOps {
     checkAlive(this.#state, 'link');
     const name = newName('link', shown);
     const token = this.#state.attrs.token();
+    this.#state.whole.add(newParent, name);
     const entry = this.#made(await this.#state.meta.link(ino, newParent, name, ctx), token);
     this.#state.files.named(ino);
     const attr = shownAttr(this.#state, entry.attr);
@@ -121,6 +133,7 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const { attr, parentAttr } = await this.#state.meta.rmdir(parent, name, kind, ctx);
     this.#lost(attr, token);
+    this.#state.whole.forget(attr.ino);
     this.#state.attrs.changed(parentAttr, token);
   }
 
@@ -135,8 +148,10 @@ export class NamespaceOps {
     checkAlive(this.#state, 'rename');
     const from = existingName('rename', shown);
     const to = targetName('rename', newShown);
-    const { attrs, meta } = this.#state;
+    const { attrs, meta, whole } = this.#state;
     const token = attrs.token();
+    whole.add(newParent, to.name);
+    if (mode === 'exchange') whole.add(parent, from.name);
     const reply = await meta.rename({
       parent,
       name: from.name,

@@ -10,6 +10,7 @@ import { Upkeep } from './upkeep.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
 import type { VfsState } from './vfs-state.ts';
 import { VolumeVfs } from './volume-vfs.ts';
+import { WholeDirectories } from './whole-directories.ts';
 
 export interface VfsParts {
   meta: Meta;
@@ -39,6 +40,19 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     logger,
     { idleReaders: options.idleReaders, reapDelayMs: options.upkeep.reapDelayMs },
   );
-  const state: VfsState = { meta, chunks, logger, options, attrs, data, files, coherence, upkeep, fenced: false };
+  const whole = new WholeDirectories();
+  const state: VfsState = {
+    meta,
+    chunks,
+    logger,
+    options,
+    attrs,
+    data,
+    files,
+    coherence,
+    upkeep,
+    whole,
+    fenced: false,
+  };
   return new VolumeVfs(state);
 }

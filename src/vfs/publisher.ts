@@ -14,7 +14,7 @@ export class Publisher {
 
   /** One script. The reply must be settled before the door answers. */
   async publish(ctx: Context, content: Content, put: PutOptions, uploadId?: string): Promise<PublishReply> {
-    const { attrs, meta, files, options } = this.#state;
+    const { attrs, meta, files, options, whole } = this.#state;
     const token = attrs.token();
     const path: KeyPath = put.path;
     const reply = await meta.publish({
@@ -28,6 +28,7 @@ export class Publisher {
       xattrs: put.xattrs,
       ...(uploadId === undefined ? {} : { uploadId }),
     });
+    for (const { parent, name } of [reply, ...reply.made]) whole.add(parent, name);
     attrs.changed(reply.attr, token);
     if (content.kind === 'pieces') this.#state.upkeep.noteInline(content.pieces);
     // A hidden inode has a name now; its content was read by nobody.

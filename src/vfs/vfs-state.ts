@@ -9,6 +9,7 @@ import type { DataPath } from './data-path.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { Upkeep } from './upkeep.ts';
 import type { VfsOptions } from './vfs-options.ts';
+import type { WholeDirectories } from './whole-directories.ts';
 
 /** What the parts of one virtual file system share. */
 export interface VfsState {
@@ -21,6 +22,7 @@ export interface VfsState {
   readonly files: OpenFiles;
   readonly coherence: Coherence;
   readonly upkeep: Upkeep;
+  readonly whole: WholeDirectories;
   /** The session was fenced: nothing works any more. */
   fenced: boolean;
 }

@@ -255,7 +255,7 @@ export class VolumeVfs implements Vfs {
   }
 
   #pushed(batch: readonly Invalidation[]): void {
-    const { attrs, files, coherence } = this.#state;
+    const { attrs, files, coherence, whole } = this.#state;
     for (const invalidation of batch) {
       switch (invalidation.kind) {
         case 'inode': {
@@ -267,6 +267,7 @@ export class VolumeVfs implements Vfs {
           break;
         }
         case 'entry':
+          whole.add(invalidation.parent, invalidation.name);
           attrs.pushedEntry(invalidation.parent, invalidation.name);
           coherence.pushEntry(invalidation.parent, invalidation.name);
           break;
@@ -282,8 +283,9 @@ export class VolumeVfs implements Vfs {
   }
 
   #channel(healthy: boolean): void {
-    const { attrs, files, coherence, logger } = this.#state;
+    const { attrs, files, coherence, logger, whole } = this.#state;
     attrs.setHealthy(healthy);
+    whole.forgetAll();
     files.dropAll();
     this.#files.pagesDoubtful();
     coherence.expireAll();

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { isFsError } from '../../src/base/errors.ts';
+import { type Ino, ROOT_INO } from '../../src/meta/types.ts';
+import type { Vfs } from '../../src/vfs/types.ts';
+import { WholeDirectories } from '../../src/vfs/whole-directories.ts';
+import { ROOT, testVolume, until } from './two-sessions.ts';
+
+const timeout = 60_000;
+const volume = await testVolume();
+const one = await volume.join();
+const two = await volume.join();
+
+beforeEach(() => {
+  one.trips.clear();
+  two.trips.clear();
+});
+
+async function absent(vfs: Vfs, parent: Ino, name: string): Promise<boolean> {
+  return vfs.lookup(ROOT, parent, name).then(
+    () => false,
+    (error) => {
+      if (isFsError(error, 'ENOENT')) return true;
+      throw error;
+    },
+  );
+}
+
+test('new names in a directory of our own are looked up without a trip', { timeout }, async () => {
+  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'fresh', 0o755)).attr.ino;
+  one.trips.clear();
+  assert.ok(await absent(one.vfs, dir, 'a'));
+  assert.deepEqual([...one.trips], []);
+  const made = await one.vfs.mknod(ROOT, dir, 'a', 0o644, 0);
+  assert.equal((await one.vfs.lookup(ROOT, dir, 'a')).attr.ino, made.attr.ino);
+  await one.vfs.rename(ROOT, dir, 'a', dir, 'b', 'replace');
+  assert.equal((await one.vfs.lookup(ROOT, dir, 'b')).attr.ino, made.attr.ino);
+  assert.ok(await absent(one.vfs, dir, 'a'));
+  await one.vfs.symlink(ROOT, dir, 's', Buffer.from('b'));
+  await one.vfs.link(ROOT, made.attr.ino, dir, 'l');
+  for (const name of ['s', 'l', 'b']) assert.ok(!(await absent(one.vfs, dir, name)), name);
+});
+
+test('a directory that was there before is asked for every name', { timeout }, async () => {
+  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
+  await one.vfs.mknod(ROOT, dir, 'x', 0o644, 0);
+  assert.ok(!(await absent(two.vfs, dir, 'x')));
+  assert.ok(await absent(two.vfs, dir, 'y'));
+  assert.deepEqual([...two.trips], [['lookup', 2]]);
+});
+
+test('a name that another session makes in our directory is found', { timeout }, async () => {
+  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'shared', 0o755)).attr.ino;
+  assert.ok(await absent(one.vfs, dir, 'theirs'));
+  await two.vfs.mknod(ROOT, dir, 'theirs', 0o644, 0);
+  await until(() => one.kernel.entries.some((entry) => entry.name === 'theirs'), 'the push');
+  assert.ok(!(await absent(one.vfs, dir, 'theirs')));
+});
+
+test('keys put below our directory through S3 are found', { timeout }, async () => {
+  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'bucket', 0o755)).attr.ino;
+  const path = { root: dir, components: ['p', 'q'], directory: false };
+  const s3 = { version: 0, etag: 'e', headers: {}, tags: [], checksums: {}, checksumType: '' as const, parts: [] };
+  const writer = one.vfs.objects.beginObject(ROOT);
+  await writer.write(Buffer.from('x'));
+  assert.ok(await absent(one.vfs, dir, 'p'));
+  await one.vfs.objects.putObject(ROOT, writer, { path, precondition: {}, s3, xattrs: new Map() });
+  const parent = await one.vfs.lookup(ROOT, dir, 'p');
+  assert.ok(!(await absent(one.vfs, parent.attr.ino, 'q')));
+});
+
+test('a name that overtakes the reply of mkdir keeps the directory from counting as whole', () => {
+  const whole = new WholeDirectories();
+  const birth = whole.expect();
+  whole.add(7, 'early');
+  whole.born(birth, 7);
+  assert.equal(whole.lacks(7, 'anything'), false);
+  const other = whole.expect();
+  whole.add(7, 'elsewhere');
+  whole.born(other, 8);
+  assert.equal(whole.lacks(8, 'anything'), true);
+});
+
+test('missed pushes end all knowledge, also of a directory being made', () => {
+  const whole = new WholeDirectories();
+  whole.born(whole.expect(), 7);
+  const birth = whole.expect();
+  whole.forgetAll();
+  whole.born(birth, 8);
+  assert.equal(whole.lacks(7, 'x'), false);
+  assert.equal(whole.lacks(8, 'x'), false);
+});
+
+test('memory is bounded: a very large directory is looked up as usual', () => {
+  const whole = new WholeDirectories();
+  whole.born(whole.expect(), 7);
+  for (let i = 0; i < 50_001; i++) whole.add(7, `name ${i}`);
+  assert.equal(whole.lacks(7, 'never'), false);
+  for (let dir = 10; dir < 10 + 5000; dir++) whole.born(whole.expect(), dir);
+  assert.equal(whole.lacks(10, 'x'), false, 'the oldest went');
+  assert.equal(whole.lacks(5009, 'x'), true);
+});
