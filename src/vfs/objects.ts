@@ -15,6 +15,7 @@ import {
   type User,
   type VolumeUsage,
 } from '../meta/types.ts';
+import { cloneWalked } from './clone-walked.ts';
 import { SnapshotReader, wholeInline } from './object-reader.ts';
 import { type Content, SliceObjectWriter } from './object-writer.ts';
 import { Publisher } from './publisher.ts';
@@ -110,10 +111,7 @@ export class VolumeObjects implements ObjectVfs {
     const { meta } = this.#state;
     const { ino } = await meta.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     try {
-      const { copied } = await meta.cloneRange(source.attr.ino, 0, ino, 0, source.attr.size);
-      if (copied !== source.attr.size) {
-        throw new FsError('ESTALE', 'copyObject', 'the source was changed while it was copied; try again');
-      }
+      await cloneWalked(meta, source.attr, { offset: 0, length: source.attr.size }, ino);
       return await this.#publishCopy(ctx, { kind: 'inode', ino }, options);
     } catch (error) {
       await this.#publisher.releaseHidden(ino);

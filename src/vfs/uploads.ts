@@ -6,6 +6,7 @@ import { FsError } from '../base/errors.ts';
 import { FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { Part, PublishReply, Upload, WalkReply } from '../meta/api.ts';
 import { type ByteString, type Ino, S_IFREG } from '../meta/types.ts';
+import { cloneWalked } from './clone-walked.ts';
 import type { SliceObjectWriter } from './object-writer.ts';
 import type { Publisher } from './publisher.ts';
 import type { Context, PutOptions } from './types.ts';
@@ -70,7 +71,7 @@ export class Uploads {
     const { ino } = await meta.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     let part: Part;
     try {
-      await this.#clone(source.attr.ino, offset, ino, 0, length);
+      await cloneWalked(meta, source.attr, { offset, length }, ino);
       part = await meta.putPart(request.uploadId, { number, ino, sizeBytes: length, etag, checksums });
     } catch (error) {
       await this.#publisher.releaseHidden(ino);
@@ -113,17 +114,16 @@ export class Uploads {
         const part = parts[next++]!;
         const at = offset;
         offset += part.sizeBytes;
-        if (part.sizeBytes > 0) await this.#clone(part.ino, 0, target, at, part.sizeBytes);
+        if (part.sizeBytes > 0) await this.#joinPart(part, target, at);
       }
     };
     await Promise.all(Array.from({ length: Math.min(JOINS_MAX, parts.length) }, worker));
   }
 
-  async #clone(source: Ino, sourceOffset: number, target: Ino, targetOffset: number, length: number): Promise<void> {
-    if (length === 0) return;
-    const { copied } = await this.#state.meta.cloneRange(source, sourceOffset, target, targetOffset, length);
-    if (copied !== length) {
-      throw new FsError('ESTALE', 'cloneRange', 'the source was changed while it was copied; try again');
-    }
+  /** Nobody can write to a part, so its length proves its content. */
+  async #joinPart(part: Part, target: Ino, offset: number): Promise<void> {
+    const { copied } = await this.#state.meta.cloneRange(part.ino, 0, target, offset, part.sizeBytes);
+    if (copied === part.sizeBytes) return;
+    throw new FsError('ESTALE', 'completeUpload', 'a part is not as long as when it was uploaded');
   }
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 import { FsError, isFsError } from '../../src/base/errors.ts';
 import { ObjectMissingError } from '../../src/chunk/types.ts';
-import type { KeyPath, Part } from '../../src/meta/api.ts';
+import type { KeyPath, Part, WalkReply } from '../../src/meta/api.ts';
 import { type Ino, ROOT_INO, type S3Record } from '../../src/meta/types.ts';
 import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/open-flags.ts';
 import type { Context, ObjectReader, PutOptions } from '../../src/vfs/types.ts';
@@ -362,3 +362,32 @@ function pattern(length: number): Buffer {
 function hash(data: Buffer): string {
   return createHash('md5').update(data).digest('hex');
 }
+
+test('a copy of a source that changes while it is copied is ESTALE, even when the length stays', {
+  timeout,
+}, async () => {
+  const before = pattern(3 * MIB);
+  const after = Buffer.alloc(3 * MIB, 'after');
+  await put('changing', before);
+  const { attr } = await walk('changing');
+  const upload = await objects.createUpload(USER, {
+    root: bucket,
+    key: 'joined',
+    owner: 'user',
+    s3: record(),
+    checksumAlgorithm: '',
+    xattrs: new Map(),
+  });
+  const copies: [string, (source: WalkReply) => Promise<unknown>][] = [
+    ['copyObject', (source) => objects.copyObject(USER, source, options('copied'))],
+    ['copyPart', (source) => objects.copyPart(USER, upload.uploadId, 1, source, 0, MIB, 'e', {})],
+  ];
+  for (const [name, copy] of copies) {
+    const source = await walk('changing');
+    const handle = await other.vfs.open(ROOT, attr.ino, O_RDWR, false);
+    await other.vfs.write(ROOT, handle.handle, 0, after, false);
+    await close(other.vfs, handle.handle);
+    await assert.rejects(copy(source), (error) => isFsError(error, 'ESTALE'), name);
+  }
+  await assert.rejects(walk('copied'), (error) => isFsError(error, 'ENOENT'));
+});
