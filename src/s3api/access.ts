@@ -32,6 +32,15 @@ export function requireOwner(attr: Attr, context: Context): void {
 }
 
 /**
+ * Holds a client to the owner it named in x-amz-expected-bucket-owner (or x-amz-source-expected-bucket-owner).
+ * @throws S3Error AccessDenied when the bucket is another's.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+ */
+export function requireExpectedOwner(bucket: Attr, expected: string): void {
+  if (expected !== ownerId(bucket.uid)) throw new S3Error('AccessDenied');
+}
+
+/**
  * An upload is its initiator's; the bucket's owner may tidy up and look.
  * @throws S3Error AccessDenied.
  */

@@ -2,11 +2,13 @@
 
 import { FsError } from '../base/errors.ts';
 import type { ByteString, Entry } from '../meta/types.ts';
+import { requireExpectedOwner } from './access.ts';
 import { checkReadConditions, type RequestHeaders } from './conditions.ts';
 import { S3Error, toS3Error } from './errors.ts';
 import { type FoundObject, findObject, refuseVersion } from './find-object.ts';
 import { decodeBytes, KEY_BYTES_MAX } from './key-path.ts';
 import type { S3Request } from './operation.ts';
+import { shownSec } from './times.ts';
 
 export interface CopySource {
   bucket: ByteString;
@@ -64,7 +66,11 @@ export async function findSource(
   const source = parseCopySource(headers['x-amz-copy-source']!);
   if (source.key.length > KEY_BYTES_MAX) throw new S3Error('KeyTooLongError');
   refuseVersion(source.versionId, source.key);
-  const bucket = source.bucket === request.bucket ? target : await sourceBucket(request, source.bucket);
+  const expectedOwner = headers['x-amz-source-expected-bucket-owner'];
+  // The target's entry may come from a cache that does not know of a new owner.
+  const known = source.bucket === request.bucket && expectedOwner === undefined;
+  const bucket = known ? target : await sourceBucket(request, source.bucket);
+  if (expectedOwner !== undefined) requireExpectedOwner(bucket.attr, expectedOwner);
   let found: FoundObject;
   try {
     found = await findObject(request, bucket, source.key, { data, xattrs: true });
@@ -72,7 +78,10 @@ export async function findSource(
     // The operation's own ENOENT is about the target.
     throw error instanceof FsError ? toS3Error(error, 'key') : error;
   }
-  checkReadConditions(headers, 'x-amz-copy-source-', { etag: found.etag, mtimeSec: found.walked.attr.mtimeSec });
+  checkReadConditions(headers, 'x-amz-copy-source-', {
+    etag: found.etag,
+    mtimeSec: shownSec(found.walked.attr.mtimeSec),
+  });
   return { ...found, bucket, source };
 }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../base/log.ts';
 import { type ByteString, type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../meta/types.ts';
 import type { Context, Vfs } from '../vfs/types.ts';
+import { requireExpectedOwner } from './access.ts';
 import { type Authenticated, authenticate } from './authenticate.ts';
 import { type BucketCache, maySearch } from './bucket-cache.ts';
 import { isBucketName } from './bucket-name.ts';
@@ -43,6 +44,9 @@ const NEEDS_INO_ONLY = new Set<OperationName>([
   'ListObjectsV2',
   'ListObjectVersions',
 ]);
+
+/** Says whose bucket the client means. */
+const EXPECTED_OWNER = 'x-amz-expected-bucket-owner';
 
 /** What all requests of a gateway share. */
 export interface ExchangeOptions {
@@ -144,11 +148,13 @@ export class Exchange implements S3Request {
     this.absent = operation.absent;
     this.operationName = operation.name;
     this.#body = this.#payload(authenticated, name);
-    this.#cachedBucket = this.key !== undefined || NEEDS_INO_ONLY.has(name);
+    const expectedOwner = this.headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
+    this.#cachedBucket = expectedOwner === undefined && (this.key !== undefined || NEEDS_INO_ONLY.has(name));
     // A caller who may not even search the bucket's directory is refused before the body is asked for.
     if (this.bucket !== undefined && name !== 'CreateBucket') {
       const { attr } = await this.bucketEntry();
       if (!maySearch(attr, this.context)) throw new S3Error('AccessDenied');
+      if (expectedOwner !== undefined) requireExpectedOwner(attr, expectedOwner);
     }
     return operation.handle(this);
   }
@@ -216,7 +222,11 @@ export class Exchange implements S3Request {
   }
 
   #checkLength(lengthBytes: number | undefined): void {
-    if (lengthBytes === undefined) throw new S3Error('MissingContentLength');
+    if (lengthBytes === undefined) {
+      // HTTP chunks say where the body ends: the limit is then checked as bytes arrive.
+      if (this.headers['transfer-encoding'] !== undefined) return;
+      throw new S3Error('MissingContentLength');
+    }
     const max = this.settings.objectBytesMax;
     if (lengthBytes > max) {
       throw new S3Error('EntityTooLarge', { fields: { ProposedSize: lengthBytes, MaxSizeAllowed: max } });

@@ -6,7 +6,8 @@ import { objectEtag, quoteEtag } from './etag.ts';
 import type { S3Request } from './operation.ts';
 import { ownerElements } from './owner.ts';
 import { uriEncode } from './query.ts';
-import { element, wrap, xmlTime } from './xml.ts';
+import { xmlTime } from './times.ts';
+import { element, wrap } from './xml.ts';
 
 const KEYS_MAX = 1000;
 const INT32_MAX = 2 ** 31 - 1;

@@ -4,7 +4,7 @@ import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
 import type { S3Request } from './operation.ts';
 import { ownerElements } from './owner.ts';
-import { element, wrap, xmlTime } from './xml.ts';
+import { element, wrap } from './xml.ts';
 
 export const PART_NUMBER_MAX = 10_000;
 /** Every part but the last. */
@@ -45,12 +45,6 @@ export function countParameter(request: S3Request, name: string, otherwise: numb
 export function uploadOwnership(upload: Upload, request: S3Request): string {
   const owner = ownerElements(Number(upload.owner), request.user);
   return wrap('Initiator', owner) + wrap('Owner', owner) + element('StorageClass', 'STANDARD');
-}
-
-/** A time in milliseconds as S3's XML writes it. */
-export function xmlTimeMs(ms: number): string {
-  const sec = Math.floor(ms / 1000);
-  return xmlTime(sec, Math.floor(ms - sec * 1000) * 1_000_000);
 }
 
 /** `<ETag>` with quotes. */

@@ -9,9 +9,6 @@ const BUFFER_BYTES_MAX = 1024 * 1024;
 /** Bytes per read of a stream; two reads at most are in memory. */
 const STEP_BYTES = 1024 * 1024;
 
-/** A stream that nobody begins to read for this long (its client is gone) gives its reader back, ms. */
-const UNCLAIMED_MS_MAX = 30_000;
-
 /**
  * Reads a range: a plain Buffer when it is small and at hand, else a stream whose first piece has been read, so that
  * failures up to there become proper answers.
@@ -60,22 +57,27 @@ function shortened(): FsError {
   return new FsError('EIO', 'read', 'the file became shorter while it was read; ask again');
 }
 
-/** Takes the first piece out of a stream and puts it in front again. */
-async function begun(stream: AsyncGenerator<Buffer, void, undefined>): Promise<AsyncIterable<Buffer>> {
-  const first = await stream.next();
-  const timer = setTimeout(() => void stream.return(), UNCLAIMED_MS_MAX);
-  timer.unref();
-  return {
-    async *[Symbol.asyncIterator]() {
-      clearTimeout(timer);
-      try {
-        if (first.done !== true) yield first.value;
-        yield* stream;
-      } finally {
-        await stream.return();
-      }
+/**
+ * Takes the first piece out of a stream and puts it in front again. The stream has begun, so return() ends it and closes
+ * its reader even when nobody ever asked for a piece.
+ */
+async function begun(stream: AsyncGenerator<Buffer, void, undefined>): Promise<AsyncIterableIterator<Buffer>> {
+  let first: IteratorResult<Buffer, void> | undefined = await stream.next();
+  const pieces: AsyncIterableIterator<Buffer> = {
+    next() {
+      if (first === undefined) return stream.next();
+      const result = first;
+      first = undefined;
+      return Promise.resolve(result);
+    },
+    return() {
+      return stream.return();
+    },
+    [Symbol.asyncIterator]() {
+      return pieces;
     },
   };
+  return pieces;
 }
 
 /** The pieces of a range in order, read one ahead. Closes the reader at its end, also when it ends early. */

@@ -16,6 +16,7 @@ import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
 import type { S3Request } from './operation.ts';
 import { parseTaggingHeader } from './tags.ts';
+import { httpDate } from './times.ts';
 
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
 /** Content type of a directory that mkdir made. */
@@ -207,11 +208,6 @@ function xattrOfMetadata(name: string): string {
 function metadataOfXattr(xattr: string): string {
   const name = xattr.slice('user.'.length);
   return name.startsWith(META_PREFIX) ? name.slice(META_PREFIX.length) : name;
-}
-
-/** RFC 9110 date of an object's last change; times that no HTTP date can say are moved to the nearest one. */
-export function httpDate(sec: number): string {
-  return new Date(Math.min(Math.max(sec, 0), 253_402_300_799) * 1000).toUTCString();
 }
 
 /**

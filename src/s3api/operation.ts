@@ -73,6 +73,7 @@ export interface S3Request {
 /**
  * What an operation answers. Content-Length is set by the server for a string or Buffer body (and needs to be given for
  * an iterable, and for HEAD); a string body is UTF-8 text. Content-Type defaults to application/xml when there is a body.
+ * The server calls return() of an iterable's iterator exactly once, also when it sends nothing because the client is gone.
  */
 export interface S3Response {
   status: number;

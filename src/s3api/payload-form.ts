@@ -66,8 +66,8 @@ export function payloadForm(payloadHash: string, headers: Headers): PayloadForm 
 /**
  * Reads Content-MD5, x-amz-checksum-*, x-amz-trailer and x-amz-sdk-checksum-algorithm.
  * @param form says whether trailers follow
- * @throws S3Error InvalidDigest (Content-MD5), InvalidRequest (several or malformed checksums, an algorithm without a
- * value), NotImplemented (SHA512, XXHASH and MD5 checksums).
+ * @throws S3Error InvalidDigest (Content-MD5), BadDigest (a checksum that is none: it matches nothing), InvalidRequest
+ * (several checksums, an algorithm without a value), NotImplemented (SHA512, XXHASH and MD5 checksums).
  */
 export function declaredDigests(
   headers: Headers,
@@ -114,7 +114,7 @@ function headerChecksum(headers: Headers): DeclaredDigests['checksum'] {
     const algorithm = supported(suffix);
     if (found !== undefined) throw severalChecksums();
     const value = strictBase64(headers[name] ?? '', CHECKSUM_BYTES[algorithm]);
-    if (value === undefined) throw new S3Error('InvalidRequest', { message: `Value for ${name} header is invalid.` });
+    if (value === undefined) throw new S3Error('BadDigest', { message: `Value for ${name} header is invalid.` });
     found = { algorithm, value, trailerName: undefined };
   }
   return found;

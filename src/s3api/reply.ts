@@ -81,6 +81,12 @@ export function sendResponse(reply: ReplyContext, answer: S3Response): void | Pr
   endReply(reply, reply.method === 'HEAD' ? undefined : body);
 }
 
+/** Ends a stream that is not sent. */
+export async function discardBody({ body }: S3Response): Promise<void> {
+  if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) return;
+  await body[Symbol.asyncIterator]().return?.();
+}
+
 function endReply({ response, unreadBody }: ReplyContext, body: Buffer | undefined): void {
   if (unreadBody === undefined) {
     if (body === undefined) response.end();

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { S3Error, type S3ErrorCode, toS3Error } from './errors.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
-import { errorDocument, type ReplyContext, ReplyIds, sendError, sendResponse } from './reply.ts';
+import { discardBody, errorDocument, type ReplyContext, ReplyIds, sendError, sendResponse } from './reply.ts';
 import { UserDirectory } from './users.ts';
 
 export class RequestHandler {
@@ -63,7 +63,8 @@ export class RequestHandler {
     if (this.#closing) response.setHeader('Connection', 'close');
     try {
       const answer = await exchange.answer(this.#users);
-      if (response.destroyed) return;
+      // Nobody is left to answer: what the body's stream holds open is given back at once.
+      if (response.destroyed) return await discardBody(answer);
       reply.unreadBody = exchange.unreadBody();
       await sendResponse(reply, answer);
     } catch (error) {

@@ -54,11 +54,6 @@ export function plainXmlDocument(root: string, inner: ByteString): Buffer {
   return Buffer.from(`${DECLARATION}<${root}>${inner}</${root}>`, 'latin1');
 }
 
-/** `2026-11-22T08:45:00.000Z`, the form of every time in S3's XML. */
-export function xmlTime(sec: number, nsec: number): string {
-  return new Date(sec * 1000 + Math.floor(nsec / 1_000_000)).toISOString();
-}
-
 function validUtf8(text: ByteString): ByteString {
   const bytes = Buffer.from(text, 'latin1');
   return isUtf8(bytes) ? text : utf8ByteString(bytes.toString('utf8'));

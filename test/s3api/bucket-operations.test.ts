@@ -22,6 +22,7 @@ import {
   PutBucketAclCommand,
   PutBucketTaggingCommand,
   PutBucketVersioningCommand,
+  PutObjectCommand,
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -102,6 +103,8 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
       '-ab',
       'ab-',
       'a..b',
+      'a.-b',
+      'a-.b',
       '1.2.3.4',
       'xn--abc',
       'abc-s3alias',
@@ -174,6 +177,18 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
     for (const [work, code] of unset) assert.deepEqual(await failure(work), [code, 404]);
     const versioning = new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
     assert.deepEqual(await failure(s3.send(versioning)), ['NotImplemented', 501]);
+  });
+
+  it('belong to whom the client says, or the request is refused', async () => {
+    const Bucket = 'expected';
+    harness.volume.addBucket(Bucket);
+    const owner = (await s3.send(new GetBucketAclCommand({ Bucket }))).Owner!.ID!;
+    await s3.send(new HeadBucketCommand({ Bucket, ExpectedBucketOwner: owner }));
+    const put = { Bucket, Key: 'k', Body: 'x' };
+    await s3.send(new PutObjectCommand({ ...put, ExpectedBucketOwner: owner }));
+    const refused = s3.send(new PutObjectCommand({ ...put, Key: 'no', ExpectedBucketOwner: `${owner}9` }));
+    assert.deepEqual(await failure(refused), ['AccessDenied', 403]);
+    assert.equal(harness.volume.content(Bucket, 'no'), undefined);
   });
 
   it('have the private ACL and take no other', async () => {

@@ -46,7 +46,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     await harness.close();
   });
 
-  it('asks for the body only after authentication and the bucket check', async () => {
+  it('S5: 100 Continue is answered only after authentication and the bucket check', async () => {
     const expecting = { method: 'PUT', body: 'hello', headers: { expect: '100-continue', 'content-length': '5' } };
     const good = open();
     good.send(sign({ ...expecting, target: '/bucket/k' }, harness.port).head);
@@ -64,6 +64,43 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     stranger.send(sign({ ...expecting, target: '/bucket/k' }, harness.port).head.replace(/Signature=./, 'Signature=x'));
     const refused = await stranger.reply();
     assert.deepEqual([refused.status, xmlText(refused.body, 'Code')], [403, 'SignatureDoesNotMatch']);
+  });
+
+  it('S6: what is not implemented answers 501 and changes nothing', async () => {
+    const body = 'stored';
+    await rawRequest(harness, { method: 'PUT', target: '/bucket/k', body });
+    const requests: [string, string][] = [
+      ['GET', '/bucket?analytics&id=1'],
+      ['PUT', '/bucket?versioning'],
+      ['PUT', '/bucket?policy'],
+      ['PUT', '/bucket?cors'],
+      ['DELETE', '/bucket?lifecycle'],
+      ['DELETE', '/bucket?website'],
+      ['GET', '/bucket?session'],
+      ['GET', '/bucket/k?torrent'],
+      ['PUT', '/bucket/k?retention'],
+      ['PUT', '/bucket/k?legal-hold='],
+      ['PUT', '/bucket/k?renameObject'],
+      ['PUT', '/bucket/k?annotation&x-id=PutObjectAnnotation'],
+      ['DELETE', '/bucket/k?annotation'],
+      ['POST', '/bucket/k?restore'],
+      ['POST', '/bucket/k?select&select-type=2'],
+      ['OPTIONS', '/bucket/k'],
+    ];
+    for (const [method, target] of requests) {
+      const reply = await rawRequest(harness, { method, target, body: 'never stored' });
+      assert.deepEqual([reply.status, xmlText(reply.body, 'Code')], [501, 'NotImplemented'], `${method} ${target}`);
+    }
+    for (const headers of [
+      { 'x-amz-server-side-encryption': 'AES256' },
+      { 'x-amz-object-lock-mode': 'GOVERNANCE' },
+      { 'x-amz-write-offset-bytes': '6' },
+      { 'x-amz-acl': 'public-read' },
+    ] as Record<string, string>[]) {
+      const reply = await rawRequest(harness, { method: 'PUT', target: '/bucket/k', headers, body: 'never stored' });
+      assert.equal(reply.status, 501, JSON.stringify(headers));
+    }
+    assert.equal(harness.volume.content('bucket', 'k')?.toString(), body);
   });
 
   it('ignores other expectations', async () => {
@@ -178,7 +215,13 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     }
   });
 
-  it('needs a length for what it stores, and none for an empty request', async () => {
+  it('needs a length or HTTP chunks for what it stores, and none for an empty request', async () => {
+    const chunked = { method: 'PUT', target: '/bucket/chunked', headers: { 'transfer-encoding': 'chunked' } };
+    const connection = open();
+    connection.send(sign({ ...chunked, payloadHash: 'UNSIGNED-PAYLOAD' }, harness.port).head);
+    connection.send('5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n');
+    assert.equal((await connection.reply()).status, 200);
+    assert.equal(harness.volume.content('bucket', 'chunked')?.toString(), 'hello there');
     const none = await rawRequest(harness, { method: 'PUT', target: '/bucket/k' });
     assert.deepEqual([none.status, xmlText(none.body, 'Code')], [411, 'MissingContentLength']);
     const bucket = await rawRequest(harness, { method: 'PUT', target: '/another' });

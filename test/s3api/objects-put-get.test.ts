@@ -152,7 +152,7 @@ test('what is not implemented is refused clearly', options, async () => {
 });
 
 test('a wrong checksum or Content-MD5 stores nothing', options, async () => {
-  assert.equal(await refusalCode(put('bad', 'x', { ChecksumSHA256: md5('wrong').repeat(2) })), 'InvalidRequest 400');
+  assert.equal(await refusalCode(put('bad', 'x', { ChecksumSHA256: md5('wrong').repeat(2) })), 'BadDigest 400');
   assert.equal(await refusalCode(put('bad', 'x', { ChecksumCRC32: 'AAAAAA==' })), 'BadDigest 400');
   const wrong = createHash('md5').update('y').digest('base64');
   assert.equal(await refusalCode(put('bad', 'x', { ContentMD5: wrong })), 'BadDigest 400');
@@ -321,4 +321,32 @@ test('a GET whose object changes before it is read looks again', options, async 
   };
   assert.equal((await get('busy')).text, 'new 0');
   objects.walk = walk;
+});
+
+test('a client that is gone before the answer leaves no reader open', options, async () => {
+  await put('early', randomBytes(3_000_000));
+  const url = await getSignedUrl(gateway.client, new GetObjectCommand({ Bucket, Key: 'early' }));
+  const { objects } = gateway;
+  const { openObject } = objects;
+  const gone = new AbortController();
+  let tell: () => void;
+  const opened = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  objects.openObject = (ctx, walked) => {
+    gone.abort();
+    tell();
+    const reader = openObject.call(objects, ctx, walked);
+    // The first piece comes when the server has heard that the connection is closed.
+    const read = reader.read.bind(reader);
+    reader.read = (offset, lengthMax) => settled.then(() => read(offset, lengthMax));
+    return reader;
+  };
+  const settled = opened.then(() => new Promise((resolve) => setTimeout(resolve, 200)));
+  await assert.rejects(fetch(url, { signal: gone.signal }));
+  await settled;
+  objects.openObject = openObject;
+  const end = Date.now() + 20_000;
+  while (objects.openReaders > 0 && Date.now() < end) await nextTurn();
+  assert.equal(objects.openReaders, 0);
 });

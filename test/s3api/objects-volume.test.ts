@@ -125,6 +125,17 @@ test('a and a/b live together, and odd components are names', options, async () 
   for (const key of keys) assert.equal(await refusalCode(get(key)), 'NoSuchKey 404', JSON.stringify(key));
 });
 
+test('a file that claims an absurd time is listed and answered', options, async () => {
+  const { attr } = await writeFile(gateway.vfs, Bucket, 'far-future', 'x');
+  await gateway.vfs.setattr(MOUNT, attr.ino, { mtime: { sec: 9_999_999_999_999, nsec: 0 } });
+  const page = await gateway.alice.send(new ListObjectsV2Command({ Bucket, Prefix: 'far-future' }));
+  assert.equal(page.Contents?.[0]?.LastModified?.toISOString(), '9999-12-31T23:59:59.000Z');
+  const { LastModified } = await head('far-future');
+  assert.equal(LastModified?.toISOString(), '9999-12-31T23:59:59.000Z');
+  const unchanged = { Bucket, Key: 'far-future', IfModifiedSince: LastModified };
+  assert.equal(await refusalCode(gateway.alice.send(new GetObjectCommand(unchanged))), 'Unknown 304');
+});
+
 test('deleting takes implicit parents away and leaves made ones', options, async () => {
   await put('im/pli/cit', 'x');
   assert.equal(await refusalCode(get('im/')), 'NoSuchKey 404');

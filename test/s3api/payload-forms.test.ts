@@ -215,7 +215,7 @@ describe('payload refusals', () => {
     const value = checksum('CRC32', data);
     const cases: [Record<string, string>, string][] = [
       [{ 'x-amz-checksum-crc32': 'AAAAAA==' }, 'BadDigest'],
-      [{ 'x-amz-checksum-crc32': 'AAAA' }, 'InvalidRequest'],
+      [{ 'x-amz-checksum-crc32': 'AAAA' }, 'BadDigest'],
       [{ 'x-amz-checksum-crc32': value, 'x-amz-checksum-sha1': checksum('SHA1', data) }, 'InvalidRequest'],
       [{ 'x-amz-checksum-rot13': value }, 'InvalidRequest'],
       [{ 'x-amz-checksum-sha512': value }, 'NotImplemented'],
@@ -251,7 +251,7 @@ describe('payload refusals', () => {
       ['5\r\nhello\r\n0\r\nx-amz-checksum-sha1:AAAA\r\n\r\n', 'MalformedTrailerError'],
       ['5\r\nhello\r\n0\r\nno colon\r\n\r\n', 'MalformedTrailerError'],
       [`5\r\nhello\r\n0\r\nx-amz-checksum-crc32:${value}\r\n\r\nmore\r\n`, 'MalformedTrailerError'],
-      ['5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n', 'InvalidRequest'],
+      ['5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n', 'BadDigest'],
       ['5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n', 'BadDigest'],
       [`5\r\nhello\r\n0\r\nx-amz-checksum-crc32:${value}`, 'IncompleteBody'],
       ['5\r\nhello\r\n', 'IncompleteBody'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isS3Error } from '../../src/s3api/errors.ts';
+import { httpDate, xmlTime } from '../../src/s3api/times.ts';
 import {
   child,
   childrenOf,
@@ -12,7 +13,6 @@ import {
   utf8ByteString,
   wrap,
   xmlDocument,
-  xmlTime,
 } from '../../src/s3api/xml.ts';
 
 const malformed = (text: string | Buffer): void => {
@@ -39,6 +39,13 @@ describe('XML out', () => {
   it('writes times with milliseconds', () => {
     assert.equal(xmlTime(1_763_800_000, 999_999_999), '2025-11-22T08:26:40.999Z');
     assert.equal(xmlTime(1_763_800_000, 0), '2025-11-22T08:26:40.000Z');
+  });
+
+  it('writes some time for whatever a file claims', () => {
+    assert.equal(xmlTime(9_999_999_999_999, 5e8), '9999-12-31T23:59:59.000Z');
+    assert.equal(xmlTime(-9_999_999_999_999, 5e8), '1970-01-01T00:00:00.000Z');
+    assert.equal(httpDate(9_999_999_999_999), 'Fri, 31 Dec 9999 23:59:59 GMT');
+    assert.equal(httpDate(-1), 'Thu, 01 Jan 1970 00:00:00 GMT');
   });
 
   it('is read back as it was, whatever the key', () => {

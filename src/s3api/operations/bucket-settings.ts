@@ -7,7 +7,7 @@ import { S3Error, type S3ErrorCode } from '../errors.ts';
 import type { Operation } from '../operation.ts';
 import { xmlDocument } from '../xml.ts';
 
-export const getBucketAccelerateConfiguration = emptySetting(
+export const getBucketAccelerateConfiguration = fixedSetting(
   'GetBucketAccelerateConfiguration',
   'AccelerateConfiguration',
 );
@@ -20,21 +20,26 @@ export const getBucketLifecycleConfiguration = unsetSetting(
   'GetBucketLifecycleConfiguration',
   'NoSuchLifecycleConfiguration',
 );
-export const getBucketLogging = emptySetting('GetBucketLogging', 'BucketLoggingStatus');
-export const getBucketNotificationConfiguration = emptySetting(
+export const getBucketLogging = fixedSetting('GetBucketLogging', 'BucketLoggingStatus');
+export const getBucketNotificationConfiguration = fixedSetting(
   'GetBucketNotificationConfiguration',
   'NotificationConfiguration',
 );
-export const getBucketOwnershipControls = unsetSetting('GetBucketOwnershipControls', 'OwnershipControlsNotFoundError');
+// Who writes an object owns it: POSIX's rule, and the only one here.
+export const getBucketOwnershipControls = fixedSetting(
+  'GetBucketOwnershipControls',
+  'OwnershipControls',
+  '<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>',
+);
 export const getBucketPolicy = unsetSetting('GetBucketPolicy', 'NoSuchBucketPolicy');
 export const getBucketPolicyStatus = unsetSetting('GetBucketPolicyStatus', 'NoSuchBucketPolicy');
 export const getBucketReplication = unsetSetting('GetBucketReplication', 'ReplicationConfigurationNotFoundError');
-export const getBucketRequestPayment = emptySetting(
+export const getBucketRequestPayment = fixedSetting(
   'GetBucketRequestPayment',
   'RequestPaymentConfiguration',
   '<Payer>BucketOwner</Payer>',
 );
-export const getBucketVersioning = emptySetting('GetBucketVersioning', 'VersioningConfiguration');
+export const getBucketVersioning = fixedSetting('GetBucketVersioning', 'VersioningConfiguration');
 export const getBucketWebsite = unsetSetting('GetBucketWebsite', 'NoSuchWebsiteConfiguration');
 export const getObjectLockConfiguration = unsetSetting(
   'GetObjectLockConfiguration',
@@ -42,7 +47,8 @@ export const getObjectLockConfiguration = unsetSetting(
 );
 export const getPublicAccessBlock = unsetSetting('GetPublicAccessBlock', 'NoSuchPublicAccessBlockConfiguration');
 
-function emptySetting(name: string, root: string, inner = ''): Operation {
+/** A document that is the same for every bucket. */
+function fixedSetting(name: string, root: string, inner = ''): Operation {
   const body = xmlDocument(root, inner);
   return {
     name,

@@ -14,7 +14,8 @@ import { effectiveHeaders, type ObjectMetadata, readObjectMetadata, refuseUnsupp
 import { absentTarget, newRecord, refuseDirectoryContent } from '../object-write.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { parseTaggingHeader } from '../tags.ts';
-import { element, xmlDocument, xmlTime } from '../xml.ts';
+import { xmlTime } from '../times.ts';
+import { element, xmlDocument } from '../xml.ts';
 
 /**
  * Copies an object inside the volume: the new object shares the source's slices, no bytes move, and ETag and checksums

@@ -4,8 +4,9 @@ import { checkReadConditions } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { objectChecksums } from '../etag.ts';
 import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
-import { effectiveHeaders, httpDate } from '../object-headers.ts';
+import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { httpDate } from '../times.ts';
 import { element, wrap, xmlDocument } from '../xml.ts';
 
 const PARTS_MAX = 1000;

@@ -8,6 +8,7 @@ import { readBody } from '../object-body.ts';
 import { applyOverrides, effectiveHeaders, objectHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { type ByteRange, contentRange, parseRange } from '../ranges.ts';
+import { shownSec } from '../times.ts';
 
 /**
  * Answers an object's bytes, whole or one range or one part. One round trip for small objects: the walk brings the
@@ -42,7 +43,7 @@ async function answerOnce(request: S3Request, bucket: Entry, head: boolean): Pro
   const headers = effectiveHeaders(request);
   const found = await findObject(request, bucket, request.key!, { data: !head, xattrs: true });
   const answer = objectHeaders(found.walked, found.etag, found.directory);
-  const validators = { etag: found.etag, mtimeSec: found.walked.attr.mtimeSec };
+  const validators = { etag: found.etag, mtimeSec: shownSec(found.walked.attr.mtimeSec) };
   if (!checkReadConditions(headers, '', validators)) return notModified(answer);
   const selection = select(found, headers, request.query.get('partNumber'));
   applyOverrides(answer, request.query);
@@ -103,7 +104,7 @@ function rangeApplies(headers: RequestHeaders, found: FoundObject): boolean {
   if (ifRange === undefined) return true;
   const date = ifRange.includes('"') ? Number.NaN : Date.parse(ifRange);
   if (Number.isNaN(date)) return unquoteEtag(ifRange) === found.etag;
-  return found.walked.attr.mtimeSec * 1000 <= date;
+  return shownSec(found.walked.attr.mtimeSec) * 1000 <= date;
 }
 
 function selectPart(found: FoundObject, partNumber: string): Selection {

@@ -2,7 +2,8 @@ import type { ByteString, Entry } from '../../meta/types.ts';
 import { countParameter, invalidArgument } from '../list-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { ownerElements } from '../owner.ts';
-import { element, optionalElement, wrap, xmlDocument, xmlTime } from '../xml.ts';
+import { xmlTime } from '../times.ts';
+import { element, optionalElement, wrap, xmlDocument } from '../xml.ts';
 
 const BUCKETS_MAX = 10_000;
 const PAGE_LENGTH = 1000;

@@ -3,9 +3,10 @@ import type { ByteString, Entry } from '../../meta/types.ts';
 import { MAY_READ, requireAccess } from '../access.ts';
 import { S3Error } from '../errors.ts';
 import { KEY_BYTES_MAX } from '../key-path.ts';
-import { countParameter, uploadOwnership, xmlTimeMs } from '../multipart-request.ts';
+import { countParameter, uploadOwnership } from '../multipart-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { uriEncode } from '../query.ts';
+import { xmlTimeMs } from '../times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../xml.ts';
 
 const UPLOADS_MAX = 1000;

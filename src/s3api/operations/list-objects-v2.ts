@@ -28,7 +28,8 @@ async function handle(request: S3Request): Promise<S3Response> {
   const { encoded } = parameters;
   const token = query.get('continuation-token');
   const startAfter = query.get('start-after');
-  const page = await listPage(request, parameters, token === undefined ? (startAfter ?? '') : readToken(token));
+  // An empty token is what a client sends that has none yet.
+  const page = await listPage(request, parameters, token ? readToken(token) : (startAfter ?? ''));
   const next = nextAfter(page);
   const xml =
     echoElements(request, parameters) +

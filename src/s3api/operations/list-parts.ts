@@ -1,8 +1,9 @@
 import type { Part } from '../../meta/api.ts';
 import { requireUploadOwner } from '../access.ts';
 import { checksumElements } from '../checksums-request.ts';
-import { countParameter, etagElement, uploadIdOf, uploadOwnership, xmlTimeMs } from '../multipart-request.ts';
+import { countParameter, etagElement, uploadIdOf, uploadOwnership } from '../multipart-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { xmlTimeMs } from '../times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../xml.ts';
 
 const PARTS_MAX = 1000;

@@ -7,10 +7,11 @@ import { copyBytes } from '../copy-bytes.ts';
 import { type FoundSource, findSource } from '../copy-source.ts';
 import { S3Error } from '../errors.ts';
 import { walkAgainWhenStale } from '../find-object.ts';
-import { etagElement, partNumberOf, uploadIdOf, xmlTimeMs } from '../multipart-request.ts';
+import { etagElement, partNumberOf, uploadIdOf } from '../multipart-request.ts';
 import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { type ByteRange, parseCopyRange } from '../ranges.ts';
+import { xmlTimeMs } from '../times.ts';
 import { element, xmlDocument } from '../xml.ts';
 
 /**
