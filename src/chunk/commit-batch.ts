@@ -4,6 +4,8 @@ import type { CommitSink, Piece } from './types.ts';
 
 /** Pieces of one commit: bounds the work of its script. */
 const COMMIT_PIECES_MAX = 128;
+/** Small writes all over a file go into a few commits: together they may hold this many times what one may. */
+const COMMIT_INLINE_FACTOR = 4;
 
 /** What one commit takes: slices in order of creation, a piece for each. An append run is alone in its commit. */
 export interface Batch {
@@ -18,13 +20,17 @@ export interface Batch {
  */
 export function collectBatch(slices: readonly PendingSlice[], sink: CommitSink): Batch | undefined {
   let batch: Batch | undefined;
-  let inlineRoom = -1;
+  let inlineMax = -1;
+  let inlineRoom = 0;
   for (const slice of slices) {
     if (!slice.frozen || (batch !== undefined && (batch.append || slice.append))) break;
     let piece: Piece;
     if (slice.blocksStarted === 0) {
-      if (inlineRoom < 0) inlineRoom = sink.inlineBytesMax();
-      if (slice.length > inlineRoom) break;
+      if (inlineMax < 0) {
+        inlineMax = sink.inlineBytesMax();
+        inlineRoom = inlineMax * COMMIT_INLINE_FACTOR;
+      }
+      if (slice.length > Math.min(inlineMax, inlineRoom)) break;
       inlineRoom -= slice.length;
       piece = { chunkIndex: slice.chunkIndex, pos: slice.pos, inline: slice.bytes() };
     } else if (slice.stored) {
