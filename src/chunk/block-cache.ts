@@ -45,8 +45,9 @@ export class BlockCache {
     return Buffer.concat(found);
   }
 
-  has(sliceId: number, blockIndex: number): boolean {
-    return this.#entries.peek(cacheKey(sliceId, blockIndex)) !== undefined;
+  /** Tells whether the block is there and keeps it from being the next to go. */
+  touch(sliceId: number, blockIndex: number): boolean {
+    return this.#entries.get(cacheKey(sliceId, blockIndex)) !== undefined;
   }
 
   set(sliceId: number, blockIndex: number, block: Buffer): void {

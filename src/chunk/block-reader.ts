@@ -100,7 +100,8 @@ export class BlockReader {
    *   reader who needs the block.
    */
   prefetch(sliceId: number, sliceBytes: number, blockIndex: number): boolean {
-    if (this.#cache.has(sliceId, blockIndex)) return true;
+    // A block that is there must stay until its reader comes: what is fetched beside it would push it out.
+    if (this.#cache.touch(sliceId, blockIndex)) return true;
     const blockBytes = blockBytesAt(sliceBytes, blockIndex);
     const key = blockName(sliceId, blockIndex, blockBytes);
     if (this.#whole.has(key)) return true;

@@ -118,7 +118,7 @@ test('a block of the wrong length is tried briefly, then EIO', { timeout: 60_000
     (error: unknown) => isFsError(error, 'EIO') && /900 bytes instead of 1000/.test(error.message),
   );
   assert.equal(store.counts.get, 3);
-  assert.equal(cache.has(SLICE, 0), false, 'a damaged block is not cached');
+  assert.equal(cache.peek(SLICE, 0) !== undefined, false, 'a damaged block is not cached');
 });
 
 test('errors that pass are tried again', { timeout: 60_000 }, async () => {
@@ -149,17 +149,29 @@ test('fetching ahead gives way to readers and never rejects', { timeout: 60_000 
   assert.equal(answers[7], false, 'not more than half of the downloads are spent on it');
   open();
   await reader.readBlock(SLICE, data.length, 0, BLOCK_BYTES);
-  assert.equal(cache.has(SLICE, 0), true);
+  assert.equal(cache.peek(SLICE, 0) !== undefined, true);
 });
 
 test('the cache is bounded by bytes', { timeout: 60_000 }, () => {
   const cache = new BlockCache(10_000);
   for (let id = 1; id <= 20; id++) cache.set(id, 0, Buffer.alloc(1000));
   assert.ok(cache.bytes <= 10_000);
-  assert.equal(cache.has(1, 0), false);
-  assert.equal(cache.has(20, 0), true);
+  assert.equal(cache.peek(1, 0) !== undefined, false);
+  assert.equal(cache.peek(20, 0) !== undefined, true);
   cache.offer(30, 0, [Buffer.alloc(5000)]);
-  assert.equal(cache.has(30, 0), false, 'a written block that would throw out much is not kept');
+  assert.equal(cache.peek(30, 0) !== undefined, false, 'a written block that would throw out much is not kept');
   cache.offer(31, 1, [Buffer.from('ab'), Buffer.from('cd')]);
   assert.equal(cache.get(31, 1)?.toString(), 'abcd');
+});
+
+test('a block found in the cache while fetching ahead is still there when its reader comes', {
+  timeout: 60_000,
+}, async () => {
+  const { reader, cache, data, ranges } = await bench(6 * BLOCK_BYTES, 3 * (BLOCK_BYTES + 1024));
+  for (const index of [1, 2, 3]) await reader.readBlock(SLICE, data.length, index * BLOCK_BYTES, BLOCK_BYTES);
+  ranges.length = 0;
+  assert.equal(reader.prefetch(SLICE, data.length, 1), true);
+  await reader.readBlock(SLICE, data.length, 0, BLOCK_BYTES);
+  assert.equal(ranges.length, 1, 'block 0 was read, block 1 was there');
+  assert.ok(cache.peek(SLICE, 1) !== undefined, 'reading block 0 pushed out another one');
 });
