@@ -80,13 +80,15 @@ export interface ObjectMetadata {
  */
 export function effectiveHeaders(request: S3Request): RequestHeaders {
   if (!request.presigned) return request.headers;
-  const merged: Record<string, string | undefined> = { ...request.headers };
+  // Most presigned URLs carry nothing but the signature: they cost no copy of the headers.
+  let merged: Record<string, string | undefined> | undefined;
   for (const [name, value] of request.query) {
     const lower = name.toLowerCase();
     if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower) || isChecksumValue(lower)) continue;
+    merged ??= { ...request.headers };
     merged[lower] ??= value;
   }
-  return merged;
+  return merged ?? request.headers;
 }
 
 function isChecksumValue(name: string): boolean {

@@ -11,7 +11,6 @@
  * of its own until that operation answers.
  */
 import type { Logger } from '../base/log.ts';
-import { sleep } from '../base/sleep.ts';
 import type { ByteString, Ino } from '../meta/types.ts';
 import { allMountNames, encodeMountName } from './mount-names.ts';
 import type { KernelCache } from './types.ts';
@@ -59,7 +58,7 @@ export class Coherence {
       for (const shown of this.#shownNames(name)) calls.push(kernel.invalidateEntry(parent, shown));
     }
     for (const ino of change.inodes) calls.push(kernel.invalidateInode(ino, -1, 0));
-    return this.#bounded(calls);
+    return calls.length === 0 ? undefined : this.#bounded(calls);
   }
 
   /** Another session changed a name. */
@@ -112,21 +111,25 @@ export class Coherence {
     this.#working -= 1;
   }
 
-  async #bounded(calls: Promise<void>[]): Promise<void> {
-    const timer = new AbortController();
-    const all = Promise.allSettled(calls).then((results) => {
-      for (const result of results) {
-        if (result.status === 'fulfilled') continue;
-        this.#logger.warn({ err: String(result.reason) }, 'the kernel did not take an invalidation');
-      }
-      return true;
+  /** One promise and one timer: every request of the S3 door comes through here. */
+  #bounded(calls: Promise<void>[]): Promise<void> {
+    return new Promise((resolve) => {
+      let left = calls.length;
+      const timer = setTimeout(() => {
+        this.#logger.warn({ waitMs: this.#waitMs }, 'the kernel is slow to drop what S3 changed; going on');
+        resolve();
+      }, this.#waitMs);
+      const settled = (): void => {
+        left -= 1;
+        if (left > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      const failed = (error: unknown): void => {
+        this.#logger.warn({ err: String(error) }, 'the kernel did not take an invalidation');
+        settled();
+      };
+      for (const call of calls) call.then(settled, failed);
     });
-    const late = sleep(this.#waitMs, timer.signal).then(
-      () => false,
-      () => true,
-    );
-    const inTime = await Promise.race([all, late]);
-    timer.abort();
-    if (!inTime) this.#logger.warn({ waitMs: this.#waitMs }, 'the kernel is slow to drop what S3 changed; going on');
   }
 }

@@ -2,6 +2,8 @@
  * The bytes of a new object on their way, before any inode or name exists for them.
  *
  *     up to the inline limit      held in memory                     published as inline pieces: one script
+ *     up to one block             held in memory, then put as it     published as a piece: one script
+ *                                 came, without a copy
  *     larger                      through the write pipeline:        published as pieces: one script
  *                                 blocks upload as they arrive
  *     many pieces or long under   pieces committed to a hidden       published as that inode
@@ -11,7 +13,7 @@
  * nobody takes it for an orphan.
  */
 import { FsError, isFsError } from '../base/errors.ts';
-import { FILE_BYTES_MAX } from '../base/slice-record.ts';
+import { BLOCK_BYTES, FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { CommitResult, CommitSink, FileWriter, Piece } from '../chunk/types.ts';
 import type { PublishRequest } from '../meta/api.ts';
 import { type Ino, S_IFREG } from '../meta/types.ts';
@@ -25,6 +27,10 @@ const UNCOMMITTED_MAX_MS = 5 * 60_000;
 /** What a part of a multipart upload or a copy is until a name leads to it. */
 const HIDDEN_MODE = S_IFREG | 0o600;
 
+/** Memory that all objects of up to one block may hold together; who finds it taken goes through the write pipeline. */
+const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
+let wholeBytes = 0;
+
 /** Writers of the data layer are told apart by inode number; these have no inode (yet). */
 let nextPrivateIno = -1;
 
@@ -35,6 +41,8 @@ export class SliceObjectWriter implements ObjectWriter {
   readonly #ctx: Context;
   #sizeBytes = 0;
   #held: Buffer[] = [];
+  /** A block's worth of WHOLE_BYTES_MAX is taken for #held. */
+  #whole = false;
   #writer: FileWriter | undefined;
   #pieces: Piece[] = [];
   #firstPieceMs = 0;
@@ -58,15 +66,16 @@ export class SliceObjectWriter implements ObjectWriter {
     this.#sizeBytes += data.length;
     if (this.#writer !== undefined) return this.#writer.write(offset, data, false);
     this.#held.push(data);
-    if (this.#sizeBytes <= this.#state.data.inlineBytesMax()) return undefined;
+    if (this.#sizeBytes <= this.#state.data.inlineBytesMax() || this.#mayHold()) return undefined;
     return this.#spill();
   }
 
   /** Everything is stored when it resolves; what was written, ready to be published. No write may follow. */
   async finish(): Promise<Content> {
     this.#ended = true;
-    if (this.#writer === undefined) return this.#inlineContent();
-    await this.#writer.flush();
+    if (this.#whole) await this.#putWhole();
+    else if (this.#writer === undefined) return this.#inlineContent();
+    await this.#writer?.flush();
     await this.#closeWriter();
     if (this.#hidden !== undefined) return { kind: 'inode', ino: this.#hidden };
     return { kind: 'pieces', pieces: this.#pieces, sizeBytes: this.#sizeBytes };
@@ -76,7 +85,7 @@ export class SliceObjectWriter implements ObjectWriter {
   async finishHidden(): Promise<Ino> {
     this.#ended = true;
     // Parts never stay inline: their bytes would move twice.
-    if (this.#held.length > 0) await this.#spill();
+    if (this.#held.length > 0) await this.#putWhole();
     if (this.#writer !== undefined) {
       await this.#writer.flush();
       await this.#closeWriter();
@@ -89,12 +98,12 @@ export class SliceObjectWriter implements ObjectWriter {
     this.#ended = true;
     this.#hidden = undefined;
     this.#pieces = [];
-    this.#held = [];
+    this.#drop();
   }
 
   async abort(): Promise<void> {
     this.#ended = true;
-    this.#held = [];
+    this.#drop();
     this.#writer?.discard();
     await this.#closeWriter();
     const hidden = this.#hidden;
@@ -127,6 +136,31 @@ export class SliceObjectWriter implements ObjectWriter {
     return { kind: 'pieces', pieces: [{ chunkIndex: 0, pos: 0, inline }], sizeBytes };
   }
 
+  #mayHold(): boolean {
+    if (this.#sizeBytes > BLOCK_BYTES) return false;
+    if (this.#whole) return true;
+    if (wholeBytes + BLOCK_BYTES > WHOLE_BYTES_MAX) return false;
+    wholeBytes += BLOCK_BYTES;
+    this.#whole = true;
+    return true;
+  }
+
+  #drop(): void {
+    this.#held = [];
+    if (this.#whole) wholeBytes -= BLOCK_BYTES;
+    this.#whole = false;
+  }
+
+  /** Stores what is held, at most one block, as a slice of its own. */
+  async #putWhole(): Promise<void> {
+    const size = this.#sizeBytes;
+    const id = await this.#state.data.slices.take();
+    // Noted first, so that giving up deletes what a failure leaves.
+    this.#pieces.push({ chunkIndex: 0, record: { pos: 0, id, size, off: 0, len: size, inline: false } });
+    await this.#state.chunks.putSlice(id, this.#held);
+    this.#drop();
+  }
+
   #spill(): Promise<void> | undefined {
     const writer = this.#state.chunks.writer(nextPrivateIno--, this.#sink());
     this.#writer = writer;
@@ -137,7 +171,7 @@ export class SliceObjectWriter implements ObjectWriter {
       if (wait !== undefined) waits.push(wait);
       offset += data.length;
     }
-    this.#held = [];
+    this.#drop();
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
   }
 
