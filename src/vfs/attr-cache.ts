@@ -49,6 +49,7 @@ export class AttrCache {
   #remote = new Events<Ino>();
   #local = new Events<Ino>();
   #entries = new Events<string>();
+  #localEntries = new Events<string>();
   #healthy = true;
 
   /** @param entriesMax attributes kept; the least recently used go first. */
@@ -128,9 +129,21 @@ export class AttrCache {
     return this.#entries.since(`${parent}/${name}`, token);
   }
 
-  /** The entry will not be asked for soon (the kernel forgot the inode). */
+  /** The inode is gone. */
   forget(ino: Ino): void {
     this.#attrs.delete(ino);
+  }
+
+  /** This process changed what this name of the directory means. */
+  entryChanged(parent: Ino, name: string): void {
+    this.#clock += 1;
+    this.#localEntries.note(`${parent}/${name}`, this.#clock);
+  }
+
+  /** Tells whether anybody changed the entry after the token was taken. */
+  entryChangedSince(parent: Ino, name: string, token: Token): boolean {
+    const key = `${parent}/${name}`;
+    return this.#entries.since(key, token) || this.#localEntries.since(key, token);
   }
 
   /** Pushes may have been missed (false) or come again (true); either way nothing from before counts. */
@@ -141,6 +154,7 @@ export class AttrCache {
     this.#remote.noteAll(this.#clock);
     this.#local.noteAll(this.#clock);
     this.#entries.noteAll(this.#clock);
+    this.#localEntries.noteAll(this.#clock);
   }
 
   #store(attr: Attr): void {

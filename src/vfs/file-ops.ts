@@ -83,7 +83,7 @@ export class FileOps {
     mode: number,
     flags: number,
   ): Promise<{ entry: Entry; handle: FileHandle }> {
-    const { attrs, meta } = this.#state;
+    const { attrs, entries, meta } = this.#state;
     const token = attrs.token();
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
@@ -91,6 +91,7 @@ export class FileOps {
     const reply = await meta.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
     attrs.changed(reply.entry.attr, token);
     attrs.changed(reply.parentAttr, token);
+    entries.keep(parent, reply.entry, token);
     const file = this.#state.files.acquire(reply.entry.attr.ino);
     return { entry: reply.entry, handle: this.#handle(file, flags).handle };
   }

@@ -32,8 +32,12 @@ export class NamespaceOps {
     if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
     const { name, kind } = existingName('lookup', shown);
     if (kind !== 'elder') this.#state.coherence.sawTwin();
-    const { attrs, meta, coherence, whole } = this.#state;
-    if (kind === 'elder' && attrs.healthy && whole.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
+    const { attrs, entries, meta, coherence, whole } = this.#state;
+    if (kind === 'elder' && attrs.healthy) {
+      const known = entries.get(parent, name);
+      if (known !== undefined) return this.#shown(known);
+      if (whole.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
+    }
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
       const entry = await meta.lookup(parent, name, kind, ctx);
@@ -46,6 +50,7 @@ export class NamespaceOps {
         coherence.pushEntry(parent, name);
         coherence.pushInode(ino, true);
       }
+      if (kind === 'elder') entries.keep(parent, entry, token);
       return this.#known(entry, token);
     }
   }
@@ -58,7 +63,12 @@ export class NamespaceOps {
   }
 
   #known(entry: Entry, token: Token): Entry {
-    const attr = shownAttr(this.#state, this.#state.attrs.fill(entry.attr, token));
+    const attr = this.#state.attrs.fill(entry.attr, token);
+    return this.#shown(attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger });
+  }
+
+  #shown(entry: Entry): Entry {
+    const attr = shownAttr(this.#state, entry.attr);
     return attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger };
   }
 
@@ -88,7 +98,7 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.whole.add(parent, name);
-    return this.#made(await this.#state.meta.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }), token);
+    return this.#made(parent, await this.#state.meta.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }), token);
   }
 
   async symlink(ctx: Context, parent: Ino, shown: ByteString, target: Buffer): Promise<Entry> {
@@ -99,7 +109,7 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.whole.add(parent, name);
-    return this.#made(await this.#state.meta.symlink({ parent, name, uid, gid, target, caller: ctx }), token);
+    return this.#made(parent, await this.#state.meta.symlink({ parent, name, uid, gid, target, caller: ctx }), token);
   }
 
   async link(ctx: Context, ino: Ino, newParent: Ino, shown: ByteString): Promise<Entry> {
@@ -107,10 +117,9 @@ export class NamespaceOps {
     const name = newName('link', shown);
     const token = this.#state.attrs.token();
     this.#state.whole.add(newParent, name);
-    const entry = this.#made(await this.#state.meta.link(ino, newParent, name, ctx), token);
+    const entry = this.#made(newParent, await this.#state.meta.link(ino, newParent, name, ctx), token);
     this.#state.files.named(ino);
-    const attr = shownAttr(this.#state, entry.attr);
-    return attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger };
+    return this.#shown(entry);
   }
 
   async readlink(ino: Ino): Promise<Buffer> {
@@ -123,6 +132,7 @@ export class NamespaceOps {
     const { name, kind } = existingName('unlink', shown);
     const token = this.#state.attrs.token();
     const { attr, parentAttr } = await this.#state.meta.unlink(parent, name, kind, ctx);
+    this.#state.entries.changed(parent, name);
     this.#lost(attr, token);
     this.#state.attrs.changed(parentAttr, token);
   }
@@ -132,6 +142,7 @@ export class NamespaceOps {
     const { name, kind } = existingName('rmdir', shown);
     const token = this.#state.attrs.token();
     const { attr, parentAttr } = await this.#state.meta.rmdir(parent, name, kind, ctx);
+    this.#state.entries.changed(parent, name);
     this.#lost(attr, token);
     this.#state.whole.forget(attr.ino);
     this.#state.attrs.changed(parentAttr, token);
@@ -148,7 +159,7 @@ export class NamespaceOps {
     checkAlive(this.#state, 'rename');
     const from = existingName('rename', shown);
     const to = targetName('rename', newShown);
-    const { attrs, meta, whole } = this.#state;
+    const { attrs, entries, meta, whole } = this.#state;
     const token = attrs.token();
     whole.add(newParent, to.name);
     if (mode === 'exchange') whole.add(parent, from.name);
@@ -162,15 +173,19 @@ export class NamespaceOps {
       mode,
       caller: ctx,
     });
+    entries.changed(parent, from.name);
+    entries.changed(newParent, to.name);
     attrs.changed(reply.attr, token);
     attrs.changed(reply.parentAttr, token);
     if (newParent !== parent) attrs.changed(reply.newParentAttr, token);
     if (reply.replaced !== undefined) this.#lost(reply.replaced, token);
   }
 
-  #made(reply: EntryReply, token: Token): Entry {
-    this.#state.attrs.changed(reply.entry.attr, token);
-    this.#state.attrs.changed(reply.parentAttr, token);
+  #made(parent: Ino, reply: EntryReply, token: Token): Entry {
+    const { attrs, entries } = this.#state;
+    attrs.changed(reply.entry.attr, token);
+    attrs.changed(reply.parentAttr, token);
+    entries.keep(parent, reply.entry, token);
     return reply.entry;
   }
 

@@ -4,6 +4,7 @@ import type { Meta } from '../meta/api.ts';
 import { AttrCache } from './attr-cache.ts';
 import { Coherence } from './coherence.ts';
 import { DataPath } from './data-path.ts';
+import { EntryCache } from './entry-cache.ts';
 import { OpenFiles } from './open-files.ts';
 import type { Vfs } from './types.ts';
 import { Upkeep } from './upkeep.ts';
@@ -26,6 +27,7 @@ export interface VfsParts {
 export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsParts): Vfs {
   const options = vfsOptions(settings);
   const attrs = new AttrCache(options.attrCacheEntries);
+  const entries = new EntryCache(attrs, options.attrCacheEntries);
   const data = new DataPath(meta, attrs, options.inlineBytesMax);
   const coherence = new Coherence(logger, options.notifyWaitMs);
   const upkeep = new Upkeep(meta, chunks, data.slices, logger, options.upkeep);
@@ -47,6 +49,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     logger,
     options,
     attrs,
+    entries,
     data,
     files,
     coherence,

@@ -14,7 +14,7 @@ export class Publisher {
 
   /** One script. The reply must be settled before the door answers. */
   async publish(ctx: Context, content: Content, put: PutOptions, uploadId?: string): Promise<PublishReply> {
-    const { attrs, meta, files, options, whole } = this.#state;
+    const { attrs, entries, meta, files, options, whole } = this.#state;
     const token = attrs.token();
     const path: KeyPath = put.path;
     const reply = await meta.publish({
@@ -28,7 +28,10 @@ export class Publisher {
       xattrs: put.xattrs,
       ...(uploadId === undefined ? {} : { uploadId }),
     });
-    for (const { parent, name } of [reply, ...reply.made]) whole.add(parent, name);
+    for (const { parent, name } of [reply, ...reply.made]) {
+      whole.add(parent, name);
+      entries.changed(parent, name);
+    }
     attrs.changed(reply.attr, token);
     if (content.kind === 'pieces') this.#state.upkeep.noteInline(content.pieces);
     // A hidden inode has a name now; its content was read by nobody.
@@ -47,10 +50,13 @@ export class Publisher {
   }
 
   /** Entries (stored names) and inodes whose attributes changed through S3; resolves when that is durable too. */
-  async announce(entries: readonly { parent: Ino; name: ByteString }[], inodes: readonly Ino[]): Promise<void> {
+  async announce(changed: readonly { parent: Ino; name: ByteString }[], inodes: readonly Ino[]): Promise<void> {
     const { attrs, coherence, meta } = this.#state;
-    for (const { parent } of entries) attrs.changedUnseen(parent);
-    const told = coherence.announce({ entries, inodes });
+    for (const { parent, name } of changed) {
+      attrs.changedUnseen(parent);
+      this.#state.entries.changed(parent, name);
+    }
+    const told = coherence.announce({ entries: changed, inodes });
     await meta.durable();
     await told;
   }

@@ -125,7 +125,7 @@ export interface Vfs {
   setxattr(ctx: Context, ino: Ino, name: string, value: Buffer, flags: number): Promise<void>;
   listxattr(ctx: Context, ino: Ino): Promise<string[]>;
   removexattr(ctx: Context, ino: Ino, name: string): Promise<void>;
-  /** The kernel forgot the inode (FORGET); lets caches shrink. */
+  /** The kernel forgot the inode (FORGET). */
   forget(ino: Ino, lookups: number): void;
   setKernelCache(cache: KernelCache | undefined): void;
   /** Fenced: every call fails with SessionLostError. */

@@ -6,6 +6,7 @@ import type { Attr, Ino } from '../meta/types.ts';
 import type { AttrCache } from './attr-cache.ts';
 import type { Coherence } from './coherence.ts';
 import type { DataPath } from './data-path.ts';
+import type { EntryCache } from './entry-cache.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { Upkeep } from './upkeep.ts';
 import type { VfsOptions } from './vfs-options.ts';
@@ -18,6 +19,7 @@ export interface VfsState {
   readonly logger: Logger;
   readonly options: VfsOptions;
   readonly attrs: AttrCache;
+  readonly entries: EntryCache;
   readonly data: DataPath;
   readonly files: OpenFiles;
   readonly coherence: Coherence;

@@ -216,9 +216,8 @@ export class VolumeVfs implements Vfs {
     return this.#attributes.removexattr(ctx, ino, name);
   }
 
-  forget(ino: Ino, _lookups: number): void {
-    if (!this.#state.files.isOpen(ino)) this.#state.attrs.forget(ino);
-  }
+  /** Nothing to do: our caches are bounded by themselves, and what the kernel had to drop it will ask for again. */
+  forget(_ino: Ino, _lookups: number): void {}
 
   setKernelCache(cache: KernelCache | undefined): void {
     this.#state.coherence.setKernel(cache);
@@ -255,7 +254,7 @@ export class VolumeVfs implements Vfs {
   }
 
   #pushed(batch: readonly Invalidation[]): void {
-    const { attrs, files, coherence, whole } = this.#state;
+    const { attrs, entries, files, coherence, whole } = this.#state;
     for (const invalidation of batch) {
       switch (invalidation.kind) {
         case 'inode': {
@@ -269,6 +268,7 @@ export class VolumeVfs implements Vfs {
         case 'entry':
           whole.add(invalidation.parent, invalidation.name);
           attrs.pushedEntry(invalidation.parent, invalidation.name);
+          entries.pushed(invalidation.parent, invalidation.name);
           coherence.pushEntry(invalidation.parent, invalidation.name);
           break;
         case 'unlinked':
@@ -283,8 +283,9 @@ export class VolumeVfs implements Vfs {
   }
 
   #channel(healthy: boolean): void {
-    const { attrs, files, coherence, logger, whole } = this.#state;
+    const { attrs, entries, files, coherence, logger, whole } = this.#state;
     attrs.setHealthy(healthy);
+    entries.clear();
     whole.forgetAll();
     files.dropAll();
     this.#files.pagesDoubtful();

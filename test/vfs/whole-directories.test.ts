@@ -45,8 +45,11 @@ test('a directory that was there before is asked for every name', { timeout }, a
   const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
   await one.vfs.mknod(ROOT, dir, 'x', 0o644, 0);
   assert.ok(!(await absent(two.vfs, dir, 'x')));
-  assert.ok(await absent(two.vfs, dir, 'y'));
-  assert.deepEqual([...two.trips], [['lookup', 2]]);
+  for (const name of ['y', 'z']) {
+    two.trips.clear();
+    assert.ok(await absent(two.vfs, dir, name));
+    assert.ok(two.trips.has('lookup'), name);
+  }
 });
 
 test('a name that another session makes in our directory is found', { timeout }, async () => {
