@@ -113,11 +113,14 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
       'max-keys=blah',
       'max-keys=3000000000',
       'encoding-type=utf',
-      'list-type=2&continuation-token=',
+      'list-type=2&continuation-token=x',
     ]) {
       const reply = await rawRequest(harness, { method: 'GET', target: `/${Bucket}?${query}` });
       assert.equal(xmlText(reply.body, 'Code'), 'InvalidArgument', query);
     }
+    // A client that has no token yet may send an empty one.
+    const first = await s3.send(new ListObjectsV2Command({ Bucket, ContinuationToken: '', StartAfter: 'a' }));
+    assert.deepEqual(shown(first), ['b']);
   });
 
   it('echo what was asked, an empty delimiter is none', async () => {

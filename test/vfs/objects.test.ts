@@ -71,6 +71,20 @@ test('a large object is stored as it arrives and shows only when it is put', { t
   assert.equal(hash(Buffer.from(await readFile(vfs, 'bucket/large'), 'latin1')), hash(data));
 });
 
+test('many objects of up to one block at once, also more than memory is set aside for', { timeout }, async () => {
+  const before = volume.objects.objects.size;
+  const sizes = Array.from({ length: 20 }, (_, index) => (index === 0 ? 4 * MIB : 65_537 + index * 1000));
+  const writers = sizes.map((size) => {
+    const writer = objects.beginObject(USER);
+    for (let at = 0; at < size; at += 30_000) void writer.write(pattern(size).subarray(at, at + 30_000));
+    return writer;
+  });
+  await writers.pop()!.abort();
+  for (const [index, writer] of writers.entries()) await objects.putObject(USER, writer, options(`many-${index}`));
+  assert.equal(volume.objects.objects.size, before + writers.length, 'each is one block, and the aborted one is none');
+  for (const index of writers.keys()) assert.deepEqual(await get(`many-${index}`), pattern(sizes[index]!));
+});
+
 test('a range of an object is read without its rest', { timeout }, async () => {
   const data = pattern(9 * MIB);
   await put('ranged', data);
