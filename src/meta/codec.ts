@@ -34,25 +34,29 @@ export function writeI64(to: Buffer, at: number, value: number): void {
 /** Reads the 96 bytes of an inode's attributes. */
 export function decodeAttr(ino: Ino, packed: Buffer): Attr {
   if (packed.length !== ATTR_BYTES) throw new FsError('EIO', 'attributes', `inode ${ino} has ${packed.length} bytes`);
+  return decodeAttrAt(ino, packed, 0);
+}
+
+function decodeAttrAt(ino: Ino, from: Buffer, at: number): Attr {
   return {
     ino,
-    mode: packed.readUInt32LE(0),
-    uid: packed.readUInt32LE(4),
-    gid: packed.readUInt32LE(8),
-    nlink: packed.readUInt32LE(12),
-    size: readU64(packed, 16),
-    rdev: packed.readUInt32LE(24),
-    flags: packed.readUInt32LE(28),
-    atimeSec: readI64(packed, 32),
-    atimeNsec: packed.readUInt32LE(40),
-    mtimeSec: readI64(packed, 44),
-    mtimeNsec: packed.readUInt32LE(52),
-    ctimeSec: readI64(packed, 56),
-    ctimeNsec: packed.readUInt32LE(64),
-    btimeSec: readI64(packed, 68),
-    btimeNsec: packed.readUInt32LE(76),
-    parent: readU64(packed, 80),
-    version: readU64(packed, 88),
+    mode: from.readUInt32LE(at),
+    uid: from.readUInt32LE(at + 4),
+    gid: from.readUInt32LE(at + 8),
+    nlink: from.readUInt32LE(at + 12),
+    size: readU64(from, at + 16),
+    rdev: from.readUInt32LE(at + 24),
+    flags: from.readUInt32LE(at + 28),
+    atimeSec: readI64(from, at + 32),
+    atimeNsec: from.readUInt32LE(at + 40),
+    mtimeSec: readI64(from, at + 44),
+    mtimeNsec: from.readUInt32LE(at + 52),
+    ctimeSec: readI64(from, at + 56),
+    ctimeNsec: from.readUInt32LE(at + 64),
+    btimeSec: readI64(from, at + 68),
+    btimeNsec: from.readUInt32LE(at + 76),
+    parent: readU64(from, at + 80),
+    version: readU64(from, at + 88),
   };
 }
 
@@ -115,6 +119,44 @@ export function decodeMember(member: Buffer): Member {
   const parts = MEMBER.exec(member.toString('latin1'));
   if (parts === null) throw new FsError('EIO', 'entry', 'a directory holds a damaged entry');
   return { name: parts[1]!, ino: Number(parts[3]), dir: parts[2] === '/', younger: parts[4] === '~' };
+}
+
+/**
+ * Reads a page of readdir.lua. An entry whose inode is missing is damage that fsck reports: it is passed over, so that
+ * the rest of the directory stays readable.
+ * @returns the entries, each with the cursor that continues after it, and the cursor that continues after the page.
+ */
+export function decodeDirectoryPage(
+  page: Buffer,
+  cursor: ByteString,
+): { entries: (Entry & { cursor: ByteString })[]; last: ByteString } {
+  const entries: (Entry & { cursor: ByteString })[] = [];
+  let last = cursor;
+  for (let at = 0; at < page.length; ) {
+    const memberAt = at + 3;
+    const attrAt = memberAt + page.readUInt16LE(at);
+    const attrBytes = page[at + 2]!;
+    at = attrAt + attrBytes;
+    const nameEnd = endOfName(page, memberAt, attrAt);
+    const younger = page[attrAt - 1] === TILDE;
+    // ':' sorts behind every digit: continues after the name, whichever inode stands there by then.
+    last = `${page.toString('latin1', memberAt, nameEnd + 1)}:`;
+    if (attrBytes === 0) continue;
+    if (attrBytes !== ATTR_BYTES) throw new FsError('EIO', 'readdir', `an inode has ${attrBytes} bytes`);
+    const ino = Number(page.toString('latin1', nameEnd + 1, younger ? attrAt - 1 : attrAt));
+    const name = page.toString('latin1', memberAt, nameEnd);
+    entries.push({ name, attr: decodeAttrAt(ino, page, attrAt), younger, cursor: last });
+  }
+  return { entries, last };
+}
+
+const TILDE = 0x7e;
+const SLASH = 0x2f;
+
+/** Where a member's separator is. A name holds neither NUL nor a slash. */
+function endOfName(page: Buffer, from: number, to: number): number {
+  for (let at = from; at < to; at++) if (page[at] === 0 || page[at] === SLASH) return at;
+  throw new FsError('EIO', 'readdir', 'a directory holds a damaged entry');
 }
 
 /** Reads an entry from the three elements of a script's reply that name, place and describe it. */

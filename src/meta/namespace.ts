@@ -2,7 +2,15 @@
 import { FsError } from '../base/errors.ts';
 import { FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { EntryReply, MetaNamespace, MknodRequest, RenameReply, RenameRequest, SetattrRequest } from './api.ts';
-import { decodeAttr, decodeEntry, decodeMember, decodeNumber, nameBytes, packCaller, writeI64 } from './codec.ts';
+import {
+  decodeAttr,
+  decodeDirectoryPage,
+  decodeEntry,
+  decodeNumber,
+  nameBytes,
+  packCaller,
+  writeI64,
+} from './codec.ts';
 import type { Engine, ScriptReply } from './engine.ts';
 import {
   type Attr,
@@ -130,17 +138,7 @@ export class NamespaceOps implements MetaNamespace {
   ): Promise<{ entries: (Entry & { cursor: ByteString })[]; end: boolean }> {
     const count = Math.min(Math.max(1, limit), READDIR_LIMIT_MAX);
     const reply = await this.#engine.read('readdir', [ino, Buffer.from(cursor, 'latin1'), count]);
-    const entries: (Entry & { cursor: ByteString })[] = [];
-    let last = cursor;
-    for (let i = 2; i + 1 < reply.length; i += 2) {
-      const packed = reply[i + 1] as Buffer;
-      const { name, ino: child, dir, younger } = decodeMember(reply[i] as Buffer);
-      // ':' sorts behind every digit: continues after the name, whichever inode stands there by then.
-      last = `${name}${dir ? '/' : '\0'}:`;
-      // An entry without its inode is damage that fsck reports; the rest of the directory stays readable.
-      if (packed.length === 0) continue;
-      entries.push({ name, attr: decodeAttr(child, packed), younger, cursor: last });
-    }
+    const { entries, last } = decodeDirectoryPage(reply[2] as Buffer, cursor);
     const end = isOne(reply[1]);
     return entries.length === 0 && !end ? this.readdir(ino, last, limit) : { entries, end };
   }
