@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { S3Client } from '@aws-sdk/client-s3';
+import { isRunning } from '../../src/cli/process-identity.ts';
 
 /** dist/src/main.js of the build this file belongs to. */
 export const MAIN = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'src', 'main.js');
@@ -69,13 +70,18 @@ export class Doors {
     return stopChild(this.child);
   }
 
-  /** kill -9 of every process of this data directory, Redis included. */
+  /**
+   * kill -9 of every process of this data directory, Redis included. Resolves when none runs any more; a thread of the
+   * server may still hang in the kernel until the mount is taken over, and so may programs that use the mount.
+   */
   async kill(): Promise<void> {
     this.s3.destroy();
-    const exited =
-      this.child.exitCode === null && this.child.signalCode === null ? once(this.child, 'exit') : undefined;
     for (const pid of processesNaming(this.root)) process.kill(pid, 'SIGKILL');
-    await exited;
+    const end = Date.now() + STOP_MS;
+    while (isRunning(this.child.pid!)) {
+      if (Date.now() > end) throw new Error(`process ${this.child.pid} still runs after SIGKILL`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   /** Stops it and removes everything; a mount that a killed process left goes first. */

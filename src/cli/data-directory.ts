@@ -1,7 +1,7 @@
 /**
  * The data directory of an embedded volume (`up`):
  *
- *     DIR/lock          held with flock(2) by the one process that serves DIR
+ *     DIR/lock          held with flock(2) by the one process that serves DIR; names that process and its mount point
  *     DIR/credentials   root's S3 keys in the AWS shared-credentials format, mode 0600
  *     DIR/volume        name of the volume
  *     DIR/redis/        redis.conf, redis.sock, redis.log, redis.pid and the append-only log
@@ -9,10 +9,25 @@
  *     DIR/janusfs.log   log of a --background process
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { UserError } from '../base/errors.ts';
+import { endDeadMount } from '../fuse/mount-point.ts';
+import { isRunning } from './process-identity.ts';
+
+/** A killed process whose mount was ended is gone within this time. */
+const DEAD_HOLDER_MS_MAX = 10_000;
 
 export interface DataDirectory {
   path: string;
@@ -47,11 +62,31 @@ export function makeDataDirectory(directory: DataDirectory): void {
 }
 
 /**
- * Takes the directory's lock. The kernel drops it with the process, however that ends, so there is no stale lock.
+ * Takes the directory's lock. The kernel drops it with the process, however that ends, so there is no stale lock, with
+ * one exception: a thread of a killed process can hang in the kernel, in the mount that the process served, and keeps
+ * the process's files open until that mount is ended.
  * @returns a function that gives it back. @throws UserError when another process holds it.
  */
-export function lockDataDirectory(directory: DataDirectory): () => void {
+export async function lockDataDirectory(directory: DataDirectory): Promise<() => void> {
   const path = join(directory.path, 'lock');
+  const unlock = tryLock(path);
+  if (unlock !== undefined) return unlock;
+  const { pid, mountPoint } = holder(path);
+  if (pid !== undefined && !isRunning(pid)) {
+    if (mountPoint !== undefined) await endDeadMount(mountPoint);
+    for (const deadline = performance.now() + DEAD_HOLDER_MS_MAX; performance.now() < deadline; await delay(50)) {
+      const unlockLate = tryLock(path);
+      if (unlockLate !== undefined) return unlockLate;
+    }
+  }
+  const process = pid === undefined ? '' : ` (process ${pid})`;
+  throw new UserError(
+    `${directory.path} is in use by another janusfs${process}; stop that one, or choose another --data`,
+  );
+}
+
+/** Undefined when the lock is held. */
+function tryLock(path: string): (() => void) | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(path, 'a+', 0o600);
@@ -69,24 +104,36 @@ export function lockDataDirectory(directory: DataDirectory): () => void {
   if (flock.error !== undefined) {
     throw new UserError(`cannot lock ${path}: ${flock.error.message} (flock is part of util-linux)`, 1);
   }
-  throw new UserError(
-    `${directory.path} is in use by another janusfs${holder(path)}; stop that one, or choose another --data`,
-    1,
-  );
+  return undefined;
 }
 
+/** Length of the lock file's first line, which holds the process number. */
+const HOLDER_LINE_BYTES = 21;
+
 function recordHolder(path: string): void {
+  writeAt(path, 0, `${String(process.pid).padEnd(HOLDER_LINE_BYTES - 1)}\n`);
+}
+
+/** Notes where the holder of the lock has mounted: whoever comes after a kill -9 may have to end that mount. */
+export function recordMount(directory: DataDirectory, mountPoint: string): void {
+  const path = join(directory.path, 'lock');
+  truncateSync(path, HOLDER_LINE_BYTES);
+  writeAt(path, HOLDER_LINE_BYTES, `${mountPoint}\n`);
+}
+
+function writeAt(path: string, offset: number, text: string): void {
   const descriptor = openSync(path, 'r+');
   try {
-    writeSync(descriptor, `${String(process.pid).padEnd(20)}\n`, 0);
+    writeSync(descriptor, text, offset);
   } finally {
     closeSync(descriptor);
   }
 }
 
-function holder(path: string): string {
-  const pid = readFileSync(path, 'latin1').trim();
-  return /^\d+$/.test(pid) ? ` (process ${pid})` : '';
+function holder(path: string): { pid: number | undefined; mountPoint: string | undefined } {
+  const [first = '', mountPoint = ''] = readFileSync(path, 'utf8').split('\n');
+  const pid = /^\d+$/.test(first.trim()) ? Number(first) : undefined;
+  return { pid, mountPoint: mountPoint === '' ? undefined : mountPoint };
 }
 
 /** Writes a new file that only its owner can read. @throws EEXIST. */

@@ -81,7 +81,7 @@ async function embeddedVolume(
       served: true,
     };
   }
-  const unlock = lockDataDirectory(directory);
+  const unlock = await lockDataDirectory(directory);
   teardown.add('data directory', async () => unlock());
   const redis = await startEmbeddedRedis(directory.redis, logger, new AbortController().signal);
   teardown.add(

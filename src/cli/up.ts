@@ -11,7 +11,14 @@ import {
   SERVICE_SETTINGS,
 } from './command-spec.ts';
 import { ACCESS_KEY_VARIABLE, type Credentials, credentialsFromEnvironment, keptCredentials } from './credentials.ts';
-import { type DataDirectory, dataDirectory, lockDataDirectory, makeDataDirectory, volumeOf } from './data-directory.ts';
+import {
+  type DataDirectory,
+  dataDirectory,
+  lockDataDirectory,
+  makeDataDirectory,
+  recordMount,
+  volumeOf,
+} from './data-directory.ts';
 import { startEmbeddedRedis } from './embedded-redis.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { loggerFor } from './logger.ts';
@@ -70,7 +77,7 @@ async function serve(
 ): Promise<Service> {
   const { settings } = call;
   makeDataDirectory(directory);
-  const unlock = lockDataDirectory(directory);
+  const unlock = await lockDataDirectory(directory);
   teardown.add('data directory', async () => unlock());
   const volume = volumeOf(directory, settings.volume, call.isGiven('volume'));
   const redis = await startEmbeddedRedis(directory.redis, logger, stop);
@@ -97,6 +104,7 @@ async function serve(
     teardown,
     stop,
   );
+  recordMount(directory, doors.mountPoint!);
   if (process.stdout.isTTY) showTour(doors.endpoint!, doors.mountPoint!, directory.credentials, fromEnvironment);
   return {
     ready: {

@@ -151,6 +151,14 @@ async function findServer(deviceMinor: number): Promise<number | undefined> {
   return undefined;
 }
 
+/** Ends the janusfs mount that a killed process left at exactly this path, if it is still there. */
+export async function endDeadMount(mountPoint: string): Promise<void> {
+  const mounted = await mountedAt(mountPoint);
+  if (mounted?.type === FS_TYPE && (await findServer(mounted.deviceMinor)) === undefined) {
+    await abortConnection(mounted.deviceMinor);
+  }
+}
+
 /**
  * Ends a connection: every request under way fails, readers wake up.
  * @throws UserError when the kernel's control directory cannot be reached or written.

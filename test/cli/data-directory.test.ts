@@ -9,19 +9,26 @@ import {
   generateCredentials,
   keptCredentials,
 } from '../../src/cli/credentials.ts';
-import { dataDirectory, lockDataDirectory, makeDataDirectory, volumeOf } from '../../src/cli/data-directory.ts';
+import {
+  dataDirectory,
+  lockDataDirectory,
+  makeDataDirectory,
+  recordMount,
+  volumeOf,
+} from '../../src/cli/data-directory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
-test('a data directory is served by one process at a time', (t) => {
+test('a data directory is served by one process at a time', async (t) => {
   const directory = dataDirectory(join(temporaryDirectory(t, 'dd'), 'data'));
   makeDataDirectory(directory);
-  const unlock = lockDataDirectory(directory);
-  assert.throws(
-    () => lockDataDirectory(directory),
+  const unlock = await lockDataDirectory(directory);
+  recordMount(directory, '/nowhere');
+  await assert.rejects(
+    lockDataDirectory(directory),
     new RegExp(`in use by another janusfs \\(process ${process.pid}\\)`),
   );
   unlock();
-  lockDataDirectory(directory)();
+  (await lockDataDirectory(directory))();
 });
 
 test('a data directory is private and holds one volume', (t) => {
