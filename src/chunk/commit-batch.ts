@@ -4,8 +4,8 @@ import type { CommitSink, Piece } from './types.ts';
 
 /** Pieces of one commit: bounds the work of its script. */
 const COMMIT_PIECES_MAX = 128;
-/** Small writes all over a file go into a few commits: together they may hold this many times what one may. */
-const COMMIT_INLINE_FACTOR = 4;
+/** Small writes all over a file go into a few commits: one holds this many times what a slice may. */
+export const COMMIT_INLINE_FACTOR = 4;
 
 /** What one commit takes: slices in order of creation, a piece for each. An append run is alone in its commit. */
 export interface Batch {

@@ -63,7 +63,7 @@ export type Piece = { chunkIndex: number; record: SliceRecord } | { chunkIndex: 
 /** Where a writer commits. Bytes are durable in the store before this is called. */
 export interface CommitSink {
   reserveSliceId(): Promise<number>;
-  /** Largest number of bytes that may travel inline in one commit now (0 = store everything). */
+  /** Longest slice that may travel inline now (0 = store everything). One commit carries a few times that in all. */
   inlineBytesMax(): number;
   /** One script. `lastWriteMs`: Date.now() of the last write covered, local clock. */
   commit(

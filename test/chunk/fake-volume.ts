@@ -3,6 +3,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
 import { sliceBlockNames } from '../../src/chunk/block-name.ts';
 import { createChunkStore } from '../../src/chunk/chunk-store.ts';
+import { COMMIT_INLINE_FACTOR } from '../../src/chunk/commit-batch.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import type {
   ChunkOptions,
@@ -162,7 +163,11 @@ export class FakeVolume implements MapSource {
     const offset = options.append ? file.sizeBytes : -1;
     const inlineIds: number[] = [];
     const inlineBytes = pieces.reduce((sum, piece) => sum + ('inline' in piece ? piece.inline.length : 0), 0);
-    assert.ok(inlineBytes <= this.inlineMax, `${inlineBytes} inline bytes in one commit are too many`);
+    const room = this.inlineMax * COMMIT_INLINE_FACTOR;
+    assert.ok(inlineBytes <= room, `${inlineBytes} inline bytes in one commit are too many`);
+    for (const piece of pieces) {
+      if ('inline' in piece) assert.ok(piece.inline.length <= this.inlineMax, 'an inline slice is too long');
+    }
     const counts = new Map<number, number>();
     for (const piece of pieces) {
       let record: SliceRecord;
