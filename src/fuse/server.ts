@@ -2,9 +2,11 @@
  * One mount's server: from the first INIT to the end of the connection. It dispatches requests, honours INTERRUPT, and
  * when the connection is over it releases everything that the kernel had open.
  */
+import { availableParallelism } from 'node:os';
 import { ERRNO } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/types.ts';
+import { BusyPoll } from './busy-poll.ts';
 import { errnoReply, isConnectionGone } from './errno-reply.ts';
 import { negotiate } from './init.ts';
 import { KernelNotifier } from './notify.ts';
@@ -35,6 +37,8 @@ export class FuseServer {
   readonly ended: Promise<void>;
   readonly #session: FuseSession;
   readonly #logger: Logger;
+  /** Undefined on a single CPU: there the others need it to get anything done. */
+  readonly #busyPoll = availableParallelism() > 1 ? new BusyPoll() : undefined;
   #notifier: KernelNotifier | undefined;
   #readyNow: () => void = () => {};
   #readyFailed: (error: Error) => void = () => {};
@@ -68,6 +72,7 @@ export class FuseServer {
   }
 
   #handle(input: WireBuffer): void {
+    this.#busyPoll?.note();
     const session = this.#session;
     const request = new Request(input, session.guard.sequence);
     if (session.debug) this.#logDebug(request);
