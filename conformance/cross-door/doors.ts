@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { S3Client } from '@aws-sdk/client-s3';
-import { isRunning } from '../../src/cli/process-identity.ts';
+import { waitUntilGone } from '../../src/cli/process-identity.ts';
 
 /** dist/src/main.js of the build this file belongs to. */
 export const MAIN = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'src', 'main.js');
@@ -77,11 +77,8 @@ export class Doors {
   async kill(): Promise<void> {
     this.s3.destroy();
     for (const pid of processesNaming(this.root)) process.kill(pid, 'SIGKILL');
-    const end = Date.now() + STOP_MS;
-    while (isRunning(this.child.pid!)) {
-      if (Date.now() > end) throw new Error(`process ${this.child.pid} still runs after SIGKILL`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    const gone = await waitUntilGone(this.child.pid!, STOP_MS);
+    if (!gone) throw new Error(`process ${this.child.pid} still runs after SIGKILL`);
   }
 
   /** Stops it and removes everything; a mount that a killed process left goes first. */

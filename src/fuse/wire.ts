@@ -15,10 +15,7 @@ export const OUT_HEADER_BYTES = 16;
 export const ENTRY_OUT_BYTES = 128;
 export const ATTR_OUT_BYTES = 104;
 export const OPEN_OUT_BYTES = 16;
-export const WRITE_OUT_BYTES = 8;
 export const STATFS_OUT_BYTES = 80;
-export const XATTR_SIZE_OUT_BYTES = 8;
-export const LSEEK_OUT_BYTES = 8;
 export const INIT_OUT_BYTES = 64;
 export const STATX_OUT_BYTES = 288;
 /** fuse_write_in with its header: where the data of a WRITE begins. */

@@ -33,8 +33,12 @@ export function writeI64(to: Buffer, at: number, value: number): void {
 
 /** Reads the 96 bytes of an inode's attributes. */
 export function decodeAttr(ino: Ino, packed: Buffer): Attr {
-  if (packed.length !== ATTR_BYTES) throw new FsError('EIO', 'attributes', `inode ${ino} has ${packed.length} bytes`);
+  if (packed.length !== ATTR_BYTES) throw wrongAttrBytes(ino, packed.length);
   return decodeAttrAt(ino, packed, 0);
+}
+
+function wrongAttrBytes(ino: Ino, bytes: number): FsError {
+  return new FsError('EIO', 'attributes', `inode ${ino} has ${bytes} bytes`);
 }
 
 function decodeAttrAt(ino: Ino, from: Buffer, at: number): Attr {
@@ -112,13 +116,31 @@ export interface Member {
   younger: boolean;
 }
 
-const MEMBER = /^([^\0/]*)([\0/])(\d+)(~?)$/;
+const TILDE = 0x7e;
+const SLASH = 0x2f;
+const DIGIT_0 = 0x30;
 
-/** Takes a stored entry apart: `name NUL ino` or `name / ino`, then `~` on the younger of two of one name. */
-export function decodeMember(member: Buffer): Member {
-  const parts = MEMBER.exec(member.toString('latin1'));
-  if (parts === null) throw new FsError('EIO', 'entry', 'a directory holds a damaged entry');
-  return { name: parts[1]!, ino: Number(parts[3]), dir: parts[2] === '/', younger: parts[4] === '~' };
+/**
+ * Takes a stored entry apart: `name NUL ino` or `name / ino`, then `~` on the younger of two of one name.
+ * @param start where the member begins in `from`, @param end where it ends; the whole buffer by default.
+ */
+export function decodeMember(from: Buffer, start = 0, end = from.length): Member {
+  let nameEnd = start;
+  while (nameEnd < end && from[nameEnd] !== 0 && from[nameEnd] !== SLASH) nameEnd++;
+  const younger = from[end - 1] === TILDE;
+  const inoEnd = younger ? end - 1 : end;
+  if (nameEnd + 1 >= inoEnd) throw damagedEntry();
+  let ino = 0;
+  for (let at = nameEnd + 1; at < inoEnd; at++) {
+    const digit = from[at]! - DIGIT_0;
+    if (digit < 0 || digit > 9) throw damagedEntry();
+    ino = ino * 10 + digit;
+  }
+  return { name: from.toString('latin1', start, nameEnd), ino, dir: from[nameEnd] === SLASH, younger };
+}
+
+function damagedEntry(): FsError {
+  return new FsError('EIO', 'entry', 'a directory holds a damaged entry');
 }
 
 /**
@@ -137,26 +159,14 @@ export function decodeDirectoryPage(
     const attrAt = memberAt + page.readUInt16LE(at);
     const attrBytes = page[at + 2]!;
     at = attrAt + attrBytes;
-    const nameEnd = endOfName(page, memberAt, attrAt);
-    const younger = page[attrAt - 1] === TILDE;
+    const { name, ino, dir, younger } = decodeMember(page, memberAt, attrAt);
     // ':' sorts behind every digit: continues after the name, whichever inode stands there by then.
-    last = `${page.toString('latin1', memberAt, nameEnd + 1)}:`;
+    last = `${name}${dir ? '/' : '\0'}:`;
     if (attrBytes === 0) continue;
-    if (attrBytes !== ATTR_BYTES) throw new FsError('EIO', 'readdir', `an inode has ${attrBytes} bytes`);
-    const ino = Number(page.toString('latin1', nameEnd + 1, younger ? attrAt - 1 : attrAt));
-    const name = page.toString('latin1', memberAt, nameEnd);
+    if (attrBytes !== ATTR_BYTES) throw wrongAttrBytes(ino, attrBytes);
     entries.push({ name, attr: decodeAttrAt(ino, page, attrAt), younger, cursor: last });
   }
   return { entries, last };
-}
-
-const TILDE = 0x7e;
-const SLASH = 0x2f;
-
-/** Where a member's separator is. A name holds neither NUL nor a slash. */
-function endOfName(page: Buffer, from: number, to: number): number {
-  for (let at = from; at < to; at++) if (page[at] === 0 || page[at] === SLASH) return at;
-  throw new FsError('EIO', 'readdir', 'a directory holds a damaged entry');
 }
 
 /** Reads an entry from the three elements of a script's reply that name, place and describe it. */

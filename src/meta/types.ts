@@ -12,7 +12,6 @@ export type ByteString = string;
 export const ROOT_INO: Ino = 1;
 export const NAME_BYTES_MAX = 255;
 export const SYMLINK_BYTES_MAX = 4095;
-export const LINK_COUNT_MAX = 65_000;
 export const XATTR_NAME_BYTES_MAX = 255;
 export const XATTR_VALUE_BYTES_MAX = 65_536;
 

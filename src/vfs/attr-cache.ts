@@ -11,7 +11,7 @@
  * replaces an earlier one; only a push in between makes it doubtful.
  */
 import { LruCache } from '../base/lru.ts';
-import type { Attr, Ino } from '../meta/types.ts';
+import type { Attr, ByteString, Ino } from '../meta/types.ts';
 
 /** Events remembered by key; once one was forgotten, whoever asks about an older time hears "maybe", which is yes. */
 const EVENTS_MAX = 65_536;
@@ -38,6 +38,11 @@ class Events<K> {
     const at = this.#at.get(key) ?? this.#floor;
     return at > token || this.#floor > token;
   }
+}
+
+/** Key of a name of a directory. */
+export function entryKey(parent: Ino, name: ByteString): string {
+  return `${parent}/${name}`;
 }
 
 /** A moment, as answered by AttrCache.token(). */
@@ -109,9 +114,9 @@ export class AttrCache {
   }
 
   /** Another session changed what this name of the directory means. */
-  pushedEntry(parent: Ino, name: string): void {
+  pushedEntry(parent: Ino, name: ByteString): void {
     this.pushed(parent);
-    this.#entries.note(`${parent}/${name}`, this.#clock);
+    this.#entries.note(entryKey(parent, name), this.#clock);
   }
 
   /** Tells whether anything about the inode was heard after the token was taken. */
@@ -125,8 +130,8 @@ export class AttrCache {
   }
 
   /** Tells whether another session changed the entry after the token was taken. */
-  entryPushedSince(parent: Ino, name: string, token: Token): boolean {
-    return this.#entries.since(`${parent}/${name}`, token);
+  entryPushedSince(parent: Ino, name: ByteString, token: Token): boolean {
+    return this.#entries.since(entryKey(parent, name), token);
   }
 
   /** The inode is gone. */
@@ -135,14 +140,14 @@ export class AttrCache {
   }
 
   /** This process changed what this name of the directory means. */
-  entryChanged(parent: Ino, name: string): void {
+  entryChanged(parent: Ino, name: ByteString): void {
     this.#clock += 1;
-    this.#localEntries.note(`${parent}/${name}`, this.#clock);
+    this.#localEntries.note(entryKey(parent, name), this.#clock);
   }
 
   /** Tells whether anybody changed the entry after the token was taken. */
-  entryChangedSince(parent: Ino, name: string, token: Token): boolean {
-    const key = `${parent}/${name}`;
+  entryChangedSince(parent: Ino, name: ByteString, token: Token): boolean {
+    const key = entryKey(parent, name);
     return this.#entries.since(key, token) || this.#localEntries.since(key, token);
   }
 

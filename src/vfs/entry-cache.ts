@@ -5,7 +5,7 @@
  */
 import { LruCache } from '../base/lru.ts';
 import type { ByteString, Entry, Ino } from '../meta/types.ts';
-import type { AttrCache, Token } from './attr-cache.ts';
+import { type AttrCache, entryKey, type Token } from './attr-cache.ts';
 
 export class EntryCache {
   readonly #attrs: AttrCache;
@@ -45,8 +45,4 @@ export class EntryCache {
   clear(): void {
     this.#inos.clear();
   }
-}
-
-function entryKey(parent: Ino, name: ByteString): string {
-  return `${parent}/${name}`;
 }

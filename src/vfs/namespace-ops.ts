@@ -131,21 +131,16 @@ export class NamespaceOps {
     checkAlive(this.#state, 'unlink');
     const { name, kind } = existingName('unlink', shown);
     const token = this.#state.attrs.token();
-    const { attr, parentAttr } = await this.#state.meta.unlink(parent, name, kind, ctx);
-    this.#state.entries.changed(parent, name);
-    this.#lost(attr, token);
-    this.#state.attrs.changed(parentAttr, token);
+    this.#removed(parent, name, await this.#state.meta.unlink(parent, name, kind, ctx), token);
   }
 
   async rmdir(ctx: Context, parent: Ino, shown: ByteString): Promise<void> {
     checkAlive(this.#state, 'rmdir');
     const { name, kind } = existingName('rmdir', shown);
     const token = this.#state.attrs.token();
-    const { attr, parentAttr } = await this.#state.meta.rmdir(parent, name, kind, ctx);
-    this.#state.entries.changed(parent, name);
-    this.#lost(attr, token);
-    this.#state.whole.forget(attr.ino);
-    this.#state.attrs.changed(parentAttr, token);
+    const reply = await this.#state.meta.rmdir(parent, name, kind, ctx);
+    this.#removed(parent, name, reply, token);
+    this.#state.whole.forget(reply.attr.ino);
   }
 
   async rename(
@@ -187,6 +182,12 @@ export class NamespaceOps {
     attrs.changed(reply.parentAttr, token);
     entries.keep(parent, reply.entry, token);
     return reply.entry;
+  }
+
+  #removed(parent: Ino, name: ByteString, reply: { attr: Attr; parentAttr: Attr }, token: Token): void {
+    this.#state.entries.changed(parent, name);
+    this.#lost(reply.attr, token);
+    this.#state.attrs.changed(reply.parentAttr, token);
   }
 
   #lost(attr: Attr, token: Token): void {

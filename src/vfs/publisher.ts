@@ -5,6 +5,12 @@ import type { Content } from './object-writer.ts';
 import type { Context, PutOptions } from './types.ts';
 import type { VfsState } from './vfs-state.ts';
 
+interface ChangedEntry {
+  parent: Ino;
+  /** As stored. */
+  name: ByteString;
+}
+
 export class Publisher {
   readonly #state: VfsState;
 
@@ -14,7 +20,7 @@ export class Publisher {
 
   /** One script. The reply must be settled before the door answers. */
   async publish(ctx: Context, content: Content, put: PutOptions, uploadId?: string): Promise<PublishReply> {
-    const { attrs, entries, meta, files, options, whole } = this.#state;
+    const { attrs, meta, files, options, whole } = this.#state;
     const token = attrs.token();
     const path: KeyPath = put.path;
     const reply = await meta.publish({
@@ -28,10 +34,9 @@ export class Publisher {
       xattrs: put.xattrs,
       ...(uploadId === undefined ? {} : { uploadId }),
     });
-    for (const { parent, name } of [reply, ...reply.made]) {
-      whole.add(parent, name);
-      entries.changed(parent, name);
-    }
+    const changed = [reply, ...reply.made];
+    for (const { parent, name } of changed) whole.add(parent, name);
+    this.#note(changed);
     attrs.changed(reply.attr, token);
     if (content.kind === 'pieces') this.#state.upkeep.noteInline(content.pieces);
     // A hidden inode has a name now; its content was read by nobody.
@@ -46,16 +51,26 @@ export class Publisher {
   /** The kernel drops what the reply made stale, and what it says is durable. */
   async settle(reply: PublishReply): Promise<void> {
     const { parent, name, made, replaced } = reply;
-    await this.announce([{ parent, name }, ...made], replaced === undefined ? [] : [replaced.ino]);
+    await this.#tell([{ parent, name }, ...made], replaced === undefined ? [] : [replaced.ino]);
   }
 
   /** Entries (stored names) and inodes whose attributes changed through S3; resolves when that is durable too. */
-  async announce(changed: readonly { parent: Ino; name: ByteString }[], inodes: readonly Ino[]): Promise<void> {
-    const { attrs, coherence, meta } = this.#state;
+  async announce(changed: readonly ChangedEntry[], inodes: readonly Ino[]): Promise<void> {
+    this.#note(changed);
+    await this.#tell(changed, inodes);
+  }
+
+  /** Our own caches, as soon as the reply is there. */
+  #note(changed: readonly ChangedEntry[]): void {
+    const { attrs, entries } = this.#state;
     for (const { parent, name } of changed) {
       attrs.changedUnseen(parent);
-      this.#state.entries.changed(parent, name);
+      entries.changed(parent, name);
     }
+  }
+
+  async #tell(changed: readonly ChangedEntry[], inodes: readonly Ino[]): Promise<void> {
+    const { coherence, meta } = this.#state;
     const told = coherence.announce({ entries: changed, inodes });
     await meta.durable();
     await told;

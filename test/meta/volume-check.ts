@@ -110,7 +110,7 @@ async function checkTree(engine: Engine, keys: string[], counter: (name: string)
     const type = attr.mode & S_IFMT;
     if (type === S_IFREG || type === S_IFLNK) bytes += attr.size;
     if (type !== S_IFDIR || attr.nlink === 0) continue;
-    const entries = (await members(engine, `d${ino}`)).map(decodeMember);
+    const entries = (await members(engine, `d${ino}`)).map((member) => decodeMember(member));
     const subdirs = entries.filter((entry) => entry.dir).length;
     assert.equal(attr.nlink, 2 + subdirs, `link count of directory ${ino}`);
     const byName = new Map<string, boolean[]>();
