@@ -2,7 +2,7 @@
 import { FsError } from '../base/errors.ts';
 import { replyData, replyDone, replyOpen } from './reply.ts';
 import type { FuseSession } from './session.ts';
-import { IO_BYTES_MAX, OPEN_KILL_SUIDGID, WRITE_DATA_AT, WRITE_KILL_SUIDGID } from './wire.ts';
+import { IO_BYTES_MAX, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_DATA_AT, WRITE_KILL_SUIDGID } from './wire.ts';
 import { BODY, type Request } from './wire-in.ts';
 import { encodeU32, encodeU64 } from './wire-out.ts';
 
@@ -21,16 +21,22 @@ export function read(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   const offset = request.u64(BODY + 2);
   const length = Math.min(request.u32(BODY + 4), IO_BYTES_MAX);
-  session.settle(request, session.vfs.read(request, handle, offset, length), replyData);
+  session.settle(request, session.vfs.read(request, handle, offset, length, request.u32(BODY + 8)), replyData);
 }
 
+/**
+ * A WRITE carries the descriptor's flags as they are now (fcntl(2) changes them after OPEN). Write-back of mapped pages
+ * has no descriptor: it goes where its offset says, whatever the file was opened with.
+ */
 export function write(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   const offset = request.u64(BODY + 2);
   const size = request.u32(BODY + 4);
-  const killPriv = (request.u32(BODY + 5) & WRITE_KILL_SUIDGID) !== 0;
+  const writeFlags = request.u32(BODY + 5);
+  const killPriv = (writeFlags & WRITE_KILL_SUIDGID) !== 0;
+  const flags = (writeFlags & WRITE_CACHE) !== 0 ? 0 : request.u32(BODY + 8);
   if (WRITE_DATA_AT + size > request.end) throw new FsError('EINVAL', 'write', 'the data is cut off');
-  const written = session.vfs.write(request, handle, offset, request.view(WRITE_DATA_AT, size), killPriv);
+  const written = session.vfs.write(request, handle, offset, request.view(WRITE_DATA_AT, size), killPriv, flags);
   // The fast path: the buffer took the bytes, nothing to wait for.
   if (written === undefined) session.send(request, encodeU32(session.transport.out, size));
   else session.settle(request, written, () => session.send(request, encodeU32(session.transport.out, size)));

@@ -150,6 +150,8 @@ export const FATTR = {
 
 export const GETATTR_FH = 1;
 export const OPEN_KILL_SUIDGID = 1;
+/** The pages of a mapping, written back by the kernel. */
+export const WRITE_CACHE = 1 << 0;
 export const WRITE_KILL_SUIDGID = 1 << 2;
 /** fuse_open_out.open_flags. */
 export const FOPEN_KEEP_CACHE = 1 << 1;

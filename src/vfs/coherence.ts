@@ -8,7 +8,8 @@
  *     unknown (channel broke)            expireAll
  *
  * Nothing here may be awaited while an inode's lock is held or by an operation of the mount: the kernel may hold a lock
- * of its own until that operation answers.
+ * of its own until that operation answers. Two exceptions, for what a reply to the mount cannot say: attributesStale, for
+ * which the kernel takes no lock that an operation holds, and pagesStale by a direct write, which holds no page.
  */
 import type { Logger } from '../base/log.ts';
 import type { ByteString, Ino } from '../meta/types.ts';
@@ -59,6 +60,19 @@ export class Coherence {
     }
     for (const ino of change.inodes) calls.push(kernel.invalidateInode(ino, -1, 0));
     return calls.length === 0 ? undefined : this.#bounded(calls);
+  }
+
+  /** An operation of the mount left the kernel with wrong attributes. Never rejects; waits a bounded time. */
+  attributesStale(ino: Ino): Promise<void> | undefined {
+    return this.#kernel === undefined ? undefined : this.#bounded([this.#kernel.invalidateInode(ino, -1, 0)]);
+  }
+
+  /**
+   * Pages that the kernel may hold are older than the bytes. Waits (bounded) for pages that are being read: never call it
+   * while the inode's lock is held. Never rejects. @param length bytes; 0 means to the end.
+   */
+  pagesStale(ino: Ino, offset: number, length: number): Promise<void> | undefined {
+    return this.#kernel === undefined ? undefined : this.#bounded([this.#kernel.invalidateInode(ino, offset, length)]);
   }
 
   /** Another session changed a name. */

@@ -6,7 +6,7 @@ import { type Attr, type ByteString, type Entry, type Ino, S_IFDIR, S_IFMT, S_IF
 import { fallocateMode } from './fallocate-mode.ts';
 import { newName } from './mount-names.ts';
 import type { OpenFile } from './open-file.ts';
-import { canRead, canWrite, O_APPEND, O_DSYNC, O_EXCL, O_TRUNC } from './open-flags.ts';
+import { canRead, canWrite, O_APPEND, O_DIRECT, O_DSYNC, O_EXCL, O_TRUNC } from './open-flags.ts';
 import { checkOpen } from './permissions.ts';
 import type { Context, FileHandle } from './types.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from './vfs-state.ts';
@@ -168,10 +168,17 @@ export class FileOps {
   async #truncate(ctx: Context, file: OpenFile, killPriv: boolean): Promise<Attr> {
     const { attrs, meta, files } = this.#state;
     const token = attrs.token();
+    const before = attrs.get(file.ino);
     const attr = await meta.setattr(file.ino, { size: 0, killPriv }, ctx);
     attrs.changed(attr, token);
     files.contentChanged(file.ino, attr.version);
+    await this.#tellPrivileges(before, attr);
     return attr;
+  }
+
+  /** The reply of OPEN, FALLOCATE and COPY_FILE_RANGE carries no attributes: the kernel is told of another mode first. */
+  #tellPrivileges(before: Attr | undefined, after: Attr): Promise<void> | undefined {
+    return before?.mode === after.mode ? undefined : this.#state.coherence.attributesStale(after.ino);
   }
 
   #opened(file: OpenFile, attr: Attr, flags: number): OpenReply {
@@ -184,22 +191,61 @@ export class FileOps {
 
   #handle(file: OpenFile, flags: number): OpenReply {
     const keepCache = this.#state.attrs.healthy && this.#kept.get(file.ino) === this.#epoch;
-    if (!keepCache) this.#kept.set(file.ino, this.#epoch);
+    if (!keepCache) {
+      this.#kept.set(file.ino, this.#epoch);
+      // The kernel drops what it holds, unless somebody fills it again meanwhile.
+      if (file.users === 1) file.pages.dropped();
+    }
     return { handle: new OpenHandle(this.#nextId++, flags, file), keepCache };
   }
 
-  read(handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer> {
+  read(handle: FileHandle, offset: number, length: number, flags: number): Buffer | Promise<Buffer> {
     checkAlive(this.#state, 'read');
-    return fileOf(handle, 'read').read(offset, length);
+    const file = fileOf(handle, 'read');
+    if ((flags & O_DIRECT) === 0) file.pages.filled(offset, length);
+    return file.read(offset, length);
   }
 
-  write(handle: FileHandle, offset: number, data: Buffer, killPriv: boolean): Promise<void> | undefined {
+  write(
+    handle: FileHandle,
+    offset: number,
+    data: Buffer,
+    killPriv: boolean,
+    flags: number,
+  ): Promise<void> | undefined {
     checkAlive(this.#state, 'write');
     const file = fileOf(handle, 'write');
-    if (offset + data.length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'write');
-    const append = (handle.flags & O_APPEND) !== 0;
-    const written = file.write(offset, data, append, killPriv);
-    return (handle.flags & O_DSYNC) === 0 ? written : this.#writeThrough(file, written);
+    const { length } = data;
+    if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'write');
+    const written = file.write(offset, data, (flags & O_APPEND) !== 0, killPriv);
+    const direct = (flags & O_DIRECT) !== 0;
+    if (!direct) file.pages.filled(offset, length);
+    // The plain case waits for nothing.
+    if (!direct && !killPriv && (flags & O_DSYNC) === 0) return written;
+    return this.#writeMore(file, written, { offset, length, direct, killPriv, sync: (flags & O_DSYNC) !== 0 });
+  }
+
+  #writeMore(
+    file: OpenFile,
+    written: Promise<void> | undefined,
+    how: { offset: number; length: number; direct: boolean; killPriv: boolean; sync: boolean },
+  ): Promise<void> | undefined {
+    const waits: (Promise<void> | undefined)[] = [written];
+    if (how.killPriv && file.hidesPrivileges()) waits.push(this.#state.coherence.attributesStale(file.ino));
+    if (how.direct) waits.push(this.#pagesStale(file, how.offset, how.length));
+    if (how.sync) waits.push(this.#writeThrough(file, written));
+    const left = waits.filter((wait) => wait !== undefined);
+    return left.length === 0 ? undefined : Promise.all(left).then(() => {});
+  }
+
+  /**
+   * A direct write passes the kernel's pages by. It drops them before it sends the request, and a synchronous one after
+   * the reply too; of an asynchronous one (libaio, io_uring) a reader beside it has filled them again with old bytes.
+   */
+  #pagesStale(file: OpenFile, offset: number, length: number): Promise<void> | undefined {
+    this.#kept.delete(file.ino);
+    const stale = file.pages.overwritten(offset, length);
+    return stale === undefined ? undefined : this.#state.coherence.pagesStale(file.ino, stale.offset, stale.length);
   }
 
   async #writeThrough(file: OpenFile, written: Promise<void> | undefined): Promise<void> {
@@ -236,9 +282,11 @@ export class FileOps {
     await file.exclusive(async () => {
       const { attrs, meta, files } = this.#state;
       const token = attrs.token();
+      const before = attrs.get(file.ino);
       const attr = await meta.fallocate(file.ino, mode, offset, length, ctx.uid !== 0);
       attrs.changed(attr, token);
       files.contentChanged(file.ino, attr.version);
+      await this.#tellPrivileges(before, attr);
     });
   }
 
@@ -253,6 +301,7 @@ export class FileOps {
 
   /** Shares the source's slices with the target: moves no bytes. Answers the bytes copied, fewer at the source's end. */
   async copyFileRange(
+    ctx: Context,
     source: FileHandle,
     sourceOffset: number,
     target: FileHandle,
@@ -262,7 +311,8 @@ export class FileOps {
     checkAlive(this.#state, 'copyFileRange');
     const from = fileOf(source, 'copyFileRange');
     const to = fileOf(target, 'copyFileRange');
-    if (!canWrite(target.flags) || (target.flags & O_APPEND) !== 0) throw new FsError('EBADF', 'copyFileRange');
+    // Whether the descriptor appends now is the kernel's to check: the flags of open() may be history.
+    if (!canWrite(target.flags)) throw new FsError('EBADF', 'copyFileRange');
     if (sourceOffset < 0 || targetOffset < 0 || length < 0) throw new FsError('EINVAL', 'copyFileRange');
     if (length === 0) return 0;
     if (targetOffset >= FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
@@ -275,9 +325,12 @@ export class FileOps {
       // Whether ranges of one file overlap is a question of what there is to copy.
       if (from === to) most = Math.min(most, (await storedAttr(this.#state, from.ino)).size - sourceOffset);
       if (most <= 0) return 0;
-      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most);
+      const before = attrs.get(to.ino);
+      const killPriv = ctx.uid !== 0;
+      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv);
       attrs.changed(attr, token);
       files.contentChanged(to.ino, attr.version);
+      await this.#tellPrivileges(before, attr);
       return copied;
     });
   }

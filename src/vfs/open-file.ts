@@ -19,6 +19,7 @@ import type { CommitReply } from '../meta/api.ts';
 import type { Attr, Ino, Timestamp } from '../meta/types.ts';
 import { type DataPath, isAfter } from './data-path.ts';
 import { InodeLock } from './inode-lock.ts';
+import { KernelPages } from './kernel-pages.ts';
 
 /** Chunks whose map an open fetches ahead; a reader's first question is about as many. */
 const EARLY_CHUNKS = 4;
@@ -41,6 +42,8 @@ export class OpenFile {
   /** Runs while the metadata is being told that this session keeps a nameless inode. */
   sustaining: Promise<void> | undefined;
   readonly lock = new InodeLock();
+  /** What the kernel may hold of the content. */
+  readonly pages = new KernelPages();
   readonly #chunks: ChunkStore;
   readonly #data: DataPath;
   readonly #events: OpenFileEvents;

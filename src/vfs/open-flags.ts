@@ -1,3 +1,5 @@
+import { constants } from 'node:fs';
+
 /** Linux open(2) flags as the kernel sends them (asm-generic/fcntl.h) and what they ask for. */
 export const O_ACCMODE = 0o3;
 export const O_RDONLY = 0o0;
@@ -7,6 +9,8 @@ export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
+/** Its bit differs from one processor to the other. 0 where there is none. */
+export const O_DIRECT = constants.O_DIRECT ?? 0;
 /** O_SYNC contains this bit. */
 export const O_DSYNC = 0o10000;
 

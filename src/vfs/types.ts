@@ -99,9 +99,20 @@ export interface Vfs {
     flags: number,
     killPriv: boolean,
   ): Promise<{ handle: FileHandle; keepCache: boolean }> | { handle: FileHandle; keepCache: boolean };
-  read(ctx: Context, handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer>;
-  /** `data` is consumed before the call returns. Undefined result: done. */
-  write(ctx: Context, handle: FileHandle, offset: number, data: Buffer, killPriv: boolean): Promise<void> | undefined;
+  /** `flags`: open(2) flags of the descriptor as they are now, those of open() when left out. */
+  read(ctx: Context, handle: FileHandle, offset: number, length: number, flags?: number): Buffer | Promise<Buffer>;
+  /**
+   * `data` is consumed before the call returns. Undefined result: done. `flags` as for read; 0 for write-back of pages.
+   * With O_APPEND `offset` is only the kernel's guess.
+   */
+  write(
+    ctx: Context,
+    handle: FileHandle,
+    offset: number,
+    data: Buffer,
+    killPriv: boolean,
+    flags?: number,
+  ): Promise<void> | undefined;
   flush(ctx: Context, handle: FileHandle): Promise<void> | undefined;
   fsync(ctx: Context, handle: FileHandle): Promise<void>;
   release(ctx: Context, handle: FileHandle): Promise<void> | undefined;

@@ -128,12 +128,25 @@ export class VolumeVfs implements Vfs {
     return this.#files.open(ctx, ino, flags, killPriv);
   }
 
-  read(_ctx: Context, handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer> {
-    return this.#files.read(handle, offset, length);
+  read(
+    _ctx: Context,
+    handle: FileHandle,
+    offset: number,
+    length: number,
+    flags: number = handle.flags,
+  ): Buffer | Promise<Buffer> {
+    return this.#files.read(handle, offset, length, flags);
   }
 
-  write(_ctx: Context, handle: FileHandle, offset: number, data: Buffer, killPriv: boolean): Promise<void> | undefined {
-    return this.#files.write(handle, offset, data, killPriv);
+  write(
+    _ctx: Context,
+    handle: FileHandle,
+    offset: number,
+    data: Buffer,
+    killPriv: boolean,
+    flags: number = handle.flags,
+  ): Promise<void> | undefined {
+    return this.#files.write(handle, offset, data, killPriv, flags);
   }
 
   flush(_ctx: Context, handle: FileHandle): Promise<void> | undefined {
@@ -157,14 +170,14 @@ export class VolumeVfs implements Vfs {
   }
 
   copyFileRange(
-    _ctx: Context,
+    ctx: Context,
     source: FileHandle,
     sourceOffset: number,
     target: FileHandle,
     targetOffset: number,
     length: number,
   ): Promise<number> {
-    return this.#files.copyFileRange(source, sourceOffset, target, targetOffset, length);
+    return this.#files.copyFileRange(ctx, source, sourceOffset, target, targetOffset, length);
   }
 
   opendir(_ctx: Context, ino: Ino): DirHandle {
