@@ -77,6 +77,7 @@ export class SliceFileWriter implements FileWriter {
   /** Committed size of the file as last heard, -1 when never. */
   #knownSize = -1;
   #lastWriteMs = 0;
+  #lastWriteUs = 0;
   #dirty = false;
   #closed = false;
   #abort: AbortController | undefined;
@@ -91,8 +92,8 @@ export class SliceFileWriter implements FileWriter {
     return this.#slices.length > 0 || (this.#settled.length > 0 && this.#dropSettled() > 0);
   }
 
-  get lastWriteMs(): number {
-    return this.#slices.length === 0 ? 0 : this.#lastWriteMs;
+  get lastWriteUs(): number {
+    return this.#slices.length === 0 ? 0 : this.#lastWriteUs;
   }
 
   /** True while pending bytes are kept only for a retry. */
@@ -104,6 +105,7 @@ export class SliceFileWriter implements FileWriter {
     const refused = this.#refusal(offset + data.length);
     if (refused !== undefined) return Promise.reject(refused);
     const nowMs = Date.now();
+    this.#lastWriteUs = this.#sink.nowUs();
     let at = offset;
     for (let from = 0; from < data.length; ) {
       const chunkIndex = Math.floor(at / CHUNK_BYTES);
@@ -121,6 +123,7 @@ export class SliceFileWriter implements FileWriter {
     const refused = this.#refusal(data.length);
     if (refused !== undefined) return Promise.reject(refused);
     const nowMs = Date.now();
+    this.#lastWriteUs = this.#sink.nowUs();
     for (let from = 0; from < data.length; ) {
       const last = this.#slices[this.#slices.length - 1];
       // One call's bytes stay together: a run that has no room for them all ends here.
@@ -259,7 +262,7 @@ export class SliceFileWriter implements FileWriter {
     const taken = slice.write(at, data, from, to);
     if (taken > 0) this.#host.budget.take(taken);
     if (slice.firstWriteMs === 0) slice.firstWriteMs = nowMs;
-    slice.lastWriteMs = nowMs;
+    slice.lastWriteUs = this.#lastWriteUs;
     this.#lastWriteMs = nowMs;
     if (killPriv) slice.killPriv = true;
     if (slice.length >= BLOCK_BYTES) this.#startBlocks(slice);
@@ -377,16 +380,16 @@ export class SliceFileWriter implements FileWriter {
 
   async #commit(batch: Batch): Promise<void> {
     this.#commitSeq = batch.slices[0]!.seq;
-    let lastWriteMs = 0;
+    let lastWriteUs = 0;
     let killPriv = false;
     for (const slice of batch.slices) {
-      if (slice.lastWriteMs > lastWriteMs) lastWriteMs = slice.lastWriteMs;
+      if (slice.lastWriteUs > lastWriteUs) lastWriteUs = slice.lastWriteUs;
       if (slice.killPriv) killPriv = true;
       if (slice.append) slice.sentAtSize = this.#knownSize;
     }
     let result: CommitResult;
     try {
-      result = await this.#sink.commit(this.ino, batch.pieces, { append: batch.append, lastWriteMs, killPriv });
+      result = await this.#sink.commit(this.ino, batch.pieces, { append: batch.append, lastWriteUs, killPriv });
     } catch (error) {
       this.#commitSeq = Number.POSITIVE_INFINITY;
       // Not sent again: nobody knows whether it was executed, and a slice must not be recorded twice.

@@ -24,7 +24,7 @@ export class PendingSlice {
   frozen = false;
   killPriv = false;
   firstWriteMs = 0;
-  lastWriteMs = 0;
+  lastWriteUs = 0;
   /** Append runs: the size of the file when the commit was sent, to show the run where it will most likely be. */
   sentAtSize = -1;
   /** Slice id once the first block needs a name. */

@@ -65,11 +65,13 @@ export interface CommitSink {
   reserveSliceId(): Promise<number>;
   /** Longest slice that may travel inline now (0 = store everything). One commit carries a few times that in all. */
   inlineBytesMax(): number;
-  /** One script. `lastWriteMs`: Date.now() of the last write covered, local clock. */
+  /** The moment a write is made, as the commit will want to hear it: microseconds. */
+  nowUs(): number;
+  /** One script. `lastWriteUs`: nowUs() at the last write covered. */
   commit(
     ino: number,
     pieces: Piece[],
-    options: { append: boolean; lastWriteMs: number; killPriv: boolean },
+    options: { append: boolean; lastWriteUs: number; killPriv: boolean },
   ): Promise<CommitResult>;
 }
 
@@ -101,8 +103,8 @@ export interface FileWriter {
   readonly hasPending: boolean;
   /** File size as this mount must show it: max(committed size, end of pending writes). */
   pendingEnd(committedSize: number): number;
-  /** Local time of the last unflushed write, 0 when none. */
-  readonly lastWriteMs: number;
+  /** nowUs() of the sink at the last unflushed write, 0 when none. */
+  readonly lastWriteUs: number;
   /** Drops everything pending (file removed, session fenced, truncate to 0 with nothing to keep). */
   discard(): void;
   close(): Promise<void>;

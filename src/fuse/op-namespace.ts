@@ -10,7 +10,7 @@ import { encodeNegativeEntry } from './wire-out.ts';
 
 export function lookup(session: FuseSession, request: Request): void {
   const name = request.lastName(40);
-  if (name === '.') session.settle(request, session.vfs.getattr(request, request.ino), replyInode);
+  if (name === '.') session.settle(request, session.vfs.lookup(request, request.ino, name), replyEntry);
   else if (name === '..') session.settle(request, lookupParent(session, request), replyInode);
   else session.settle(request, session.vfs.lookup(request, request.ino, name), replyEntry, replyMissing);
 }

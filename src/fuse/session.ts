@@ -13,9 +13,26 @@ import type { DirHandle, FileHandle, Validity, Vfs } from '../vfs/types.ts';
 import { errnoReply, isConnectionGone } from './errno-reply.ts';
 import { KnownInodes, OvertakenGuard } from './known-inodes.ts';
 import type { Transport } from './transport.ts';
-import { opcodeName } from './wire.ts';
+import { OP, opcodeName } from './wire.ts';
 import type { Request } from './wire-in.ts';
 import { encodeStatus } from './wire-out.ts';
+
+/**
+ * Operations on an inode that the kernel found a moment ago. When it is gone, the path is to be looked up again, which
+ * ESTALE asks for; the path may well exist.
+ */
+const OF_AN_INODE: ReadonlySet<number> = new Set([
+  OP.GETATTR,
+  OP.SETATTR,
+  OP.STATX,
+  OP.READLINK,
+  OP.OPEN,
+  OP.OPENDIR,
+  OP.GETXATTR,
+  OP.SETXATTR,
+  OP.LISTXATTR,
+  OP.REMOVEXATTR,
+]);
 
 const NO_VALIDITY: Validity = { entrySec: 0, attrSec: 0 };
 
@@ -81,7 +98,9 @@ export class FuseSession {
   }
 
   fail(request: Request, error: unknown): void {
-    const errno = errnoReply(error, opcodeName(request.opcode), this.logger);
+    const { opcode } = request;
+    let errno = errnoReply(error, opcodeName(opcode), this.logger);
+    if (errno === ERRNO.ENOENT && OF_AN_INODE.has(opcode)) errno = ERRNO.ESTALE;
     if (this.debug) this.logger.debug({ op: opcodeName(request.opcode), ino: request.ino, errno }, 'reply');
     this.sendStatus(request, errno);
   }

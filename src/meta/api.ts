@@ -83,8 +83,10 @@ export interface CommitRequest {
    * pieces then describe one contiguous run starting at (chunkIndex 0, pos 0) of an imaginary file.
    */
   placement: 'write' | 'append';
-  /** Server time of the last write covered (Meta.serverNow()); a later utimens wins over it. */
+  /** Server time of the last write covered (Meta.serverNowUs()); a later utimens wins over it. */
   mtime: Timestamp;
+  /** The write's time was shown as ctime: while it is recent it stays, otherwise ctime is the commit's. */
+  timeShown?: boolean;
   killPriv: boolean;
 }
 
@@ -302,6 +304,7 @@ export interface MetaData {
     target: Ino,
     targetOffset: number,
     length: number,
+    killPriv?: boolean,
   ): Promise<{ attr: Attr; copied: number }>;
   /** Next data or hole at or after offset; throws ENXIO past the end. */
   seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number>;
@@ -388,8 +391,8 @@ export interface MetaUpkeep {
 export interface MetaVolume {
   readonly format: VolumeFormat;
   readonly sid: number;
-  /** Server time now, from the offset learnt with heartbeats; no round trip. */
-  serverNow(): Timestamp;
+  /** Server time now in microseconds, no round trip: after everything that was, before whatever is asked for next. */
+  serverNowUs(): number;
   usage(): Promise<VolumeUsage>;
   sessions(): Promise<SessionInfo[]>;
   /** Sets what `status` shows for this session once it is known (mount point, endpoint). */

@@ -48,7 +48,7 @@ export class DataOps implements MetaData {
       placement === 'append' ? 'a' : 'w',
       mtime.sec,
       mtime.nsec,
-      request.killPriv ? 1 : 0,
+      (request.killPriv ? 1 : 0) + (request.timeShown === true ? 2 : 0),
       packed,
       ...inline,
     ]);
@@ -87,6 +87,7 @@ export class DataOps implements MetaData {
     target: Ino,
     targetOffset: number,
     length: number,
+    killPriv = false,
   ): Promise<{ attr: Attr; copied: number }> {
     if (source === target && Math.abs(sourceOffset - targetOffset) < length) {
       throw new FsError('EINVAL', 'clone-range', 'ranges of one file overlap');
@@ -96,7 +97,8 @@ export class DataOps implements MetaData {
       const left = length - copied;
       const from = sourceOffset + copied;
       const to = targetOffset + copied;
-      const reply = await this.#engine.mutate('clone-range', [source, from, target, to, left, CLONE_RECORDS_MAX]);
+      const args = [source, from, target, to, left, CLONE_RECORDS_MAX, killPriv ? 1 : 0];
+      const reply = await this.#engine.mutate('clone-range', args);
       const step = decodeNumber(reply[2]);
       copied += step;
       // The script answers how much the source really had: a short source ends the copy.

@@ -10,7 +10,7 @@ import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../base/errors
 import type { Logger } from '../base/log.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
 import type { Script, ScriptLibrary } from './scripts.ts';
-import type { Timestamp } from './types.ts';
+import { ServerClock } from './server-clock.ts';
 
 export const SLOT_COUNT = 64;
 
@@ -25,7 +25,10 @@ export interface EngineOptions {
   inlineBudgetBytes: number;
 }
 
-/** What a script answered: element 0 is its status, which is 'OK' unless the script has statuses of its own. */
+/**
+ * What a script answered: element 0 is its status, which is 'OK' unless the script has statuses of its own; of a mutation
+ * it is the server's time in microseconds.
+ */
 export type ScriptReply = Reply[];
 
 export class Engine {
@@ -45,9 +48,8 @@ export class Engine {
   readonly #freeSlots: number[] = Array.from({ length: SLOT_COUNT }, (_, i) => SLOT_COUNT - 1 - i);
   readonly #waiting: ((slot: number) => void)[] = [];
   readonly #fencedListeners: (() => void)[] = [];
+  readonly clock = new ServerClock();
   #fenced = false;
-  #clockOffsetMs = 0;
-  #clockKnown = false;
 
   constructor(options: EngineOptions) {
     this.connection = options.connection;
@@ -95,9 +97,13 @@ export class Engine {
     this.#sequences[slot] = sequence;
     try {
       if (this.#fenced) throw new SessionLostError(name);
+      const sentMs = this.clock.local();
       const reply = await this.#run(script, [this.prefix, this.sid, slot, sequence, ...args]);
       this.mutationCount += 1;
-      return this.#checked(name, reply);
+      const list = reply as ScriptReply;
+      if (typeof list[0] !== 'number') return this.#checked(name, reply);
+      this.clock.learn(list[0], sentMs);
+      return list;
     } finally {
       this.#freeSlot(slot);
     }
@@ -119,19 +125,6 @@ export class Engine {
   onFenced(listener: () => void): void {
     this.#fencedListeners.push(listener);
     if (this.#fenced) listener();
-  }
-
-  /** Server time from the offset learnt last; no round trip. */
-  serverNow(): Timestamp {
-    const ms = this.#clockKnown ? performance.now() + this.#clockOffsetMs : Date.now();
-    const sec = Math.floor(ms / 1000);
-    return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) };
-  }
-
-  /** Learns the server's clock: it showed `serverMs` between the two readings of performance.now(). */
-  learnClock(serverMs: number, sentAt: number, answeredAt: number): void {
-    this.#clockOffsetMs = serverMs - (sentAt + answeredAt) / 2;
-    this.#clockKnown = true;
   }
 
   async #run(script: Script, keysAndArgs: Argument[]): Promise<Reply> {

@@ -14,7 +14,7 @@ import type { JoinedVolume } from './join-volume.ts';
 import { NamespaceOps } from './namespace.ts';
 import { ObjectOps } from './objects.ts';
 import type { Session } from './session.ts';
-import type { Invalidation, SessionInfo, Timestamp, User, VolumeFormat, VolumeUsage } from './types.ts';
+import type { Invalidation, SessionInfo, User, VolumeFormat, VolumeUsage } from './types.ts';
 import { UpkeepOps } from './upkeep.ts';
 import { Users } from './users.ts';
 
@@ -110,8 +110,8 @@ export class RedisMeta implements Meta {
     return this.#engine.sid;
   }
 
-  serverNow(): Timestamp {
-    return this.#engine.serverNow();
+  serverNowUs(): number {
+    return this.#engine.clock.nowUs();
   }
 
   async usage(): Promise<VolumeUsage> {

@@ -47,7 +47,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const { connection, scripts, prefix } = options;
     const info = { hostname: hostname(), pid: process.pid, kind: options.kind, version: options.version, where: '' };
-    const sentAt = performance.now();
+    const sentMs = performance.now();
     const reply = (await evalOnce(connection, scripts.get('session-open'), [
       prefix,
       options.leaseMs,
@@ -61,7 +61,7 @@ export class Session {
     const { logger, inlineBudgetBytes } = options;
     const sid = decodeNumber(reply[1]);
     const engine = new Engine({ connection, scripts, prefix, sid, logger, inlineBudgetBytes });
-    engine.learnClock(timeMs(reply[2]!, reply[3]!), sentAt, performance.now());
+    engine.clock.learn(timeUs(reply[2]!, reply[3]!), sentMs);
     const session = new Session(engine, format, scripts.get('session-renew'));
     session.#timer = setInterval(() => void session.beat(), options.heartbeatMs);
     session.#timer.unref();
@@ -76,14 +76,11 @@ export class Session {
     const { engine } = this;
     if (this.#beating || engine.fenced) return;
     this.#beating = true;
-    const sentAt = performance.now();
+    const sentMs = engine.clock.local();
     try {
       const reply = (await evalOnce(engine.connection, this.#renew, [engine.prefix, engine.sid])) as Buffer[];
       if (reply[0]!.toString() === 'ESESSION') engine.fence();
-      // A reply that waited for a reconnect tells little about the clock.
-      else if (performance.now() - sentAt < 1000) {
-        engine.learnClock(timeMs(reply[1]!, reply[2]!), sentAt, performance.now());
-      }
+      else engine.clock.learn(timeUs(reply[1]!, reply[2]!), sentMs);
     } catch (error) {
       engine.logger.warn({ error: (error as Error).message }, 'heartbeat failed; the next one tries again');
     } finally {
@@ -172,6 +169,6 @@ function readFormat(json: Buffer): VolumeFormat {
   return format;
 }
 
-function timeMs(seconds: Buffer, micros: Buffer): number {
-  return Number(seconds.toString()) * 1000 + Number(micros.toString()) / 1000;
+function timeUs(seconds: Buffer, micros: Buffer): number {
+  return Number(seconds.toString()) * 1_000_000 + Number(micros.toString());
 }

@@ -63,6 +63,8 @@ export interface Attr {
   parent: Ino;
   /** Content version: bumped by every change of bytes or size. */
   version: number;
+  /** When utimens set mtime, server microseconds; 0 when mtime tells a change of the content. */
+  mtimeSetUs: number;
 }
 
 export interface Timestamp {

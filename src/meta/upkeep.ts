@@ -27,8 +27,7 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
 
   async inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]> {
     if (scope === 'own') return this.#ownSlices(limit);
-    const { sec, nsec } = this.#engine.serverNow();
-    const youngest = sec * 1000 + Math.floor(nsec / 1e6) - olderThanMs;
+    const youngest = Math.floor(this.#engine.clock.nowUs() / 1000) - olderThanMs;
     const reply = await this.#engine.read('inline-slices', [
       olderThanMs <= 0 ? '+inf' : youngest,
       Math.min(limit, REPLY_MAX),

@@ -43,7 +43,6 @@ export class AttributeOps {
     const attr = await meta.setattr(ino, changes, ctx);
     attrs.changed(attr, token);
     if (changes.size !== undefined) files.contentChanged(ino, attr.version);
-    if (changes.mtime !== undefined) files.get(ino)?.timesSet(attr);
     return shownAttr(this.#state, attr);
   }
 

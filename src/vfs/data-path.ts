@@ -4,7 +4,7 @@
  */
 import type { FileChunkMap } from '../chunk/types.ts';
 import type { Meta } from '../meta/api.ts';
-import type { FileMap, Ino, Timestamp } from '../meta/types.ts';
+import type { FileMap, Ino } from '../meta/types.ts';
 import type { AttrCache } from './attr-cache.ts';
 import { SliceIds } from './slice-ids.ts';
 
@@ -42,16 +42,6 @@ export class DataPath {
       if (attempt >= MAP_RETRIES || !this.attrs.pushedSince(ino, token)) return toChunkMap(map);
     }
   }
-
-  /** Server time at a moment of this machine's clock (Date.now() terms). */
-  serverTime(localMs: number): Timestamp {
-    const now = this.meta.serverNow();
-    const nowMs = now.sec * 1000 + Math.floor(now.nsec / 1e6);
-    // The part below a millisecond is the server's own when the moment is this one, so that times never run ahead.
-    const ms = nowMs + Math.min(0, localMs - Date.now());
-    const sec = Math.floor(ms / 1000);
-    return { sec, nsec: (ms - sec * 1000) * 1e6 + (now.nsec % 1e6) };
-  }
 }
 
 /** The same map in the data layer's words. */
@@ -59,9 +49,4 @@ export function toChunkMap(map: FileMap): FileChunkMap {
   const chunks: FileChunkMap['chunks'] = new Map();
   for (const chunk of map.chunks) chunks.set(chunk.chunkIndex, chunk.records);
   return { version: map.attr.version, sizeBytes: map.attr.size, chunks, inline: map.inline };
-}
-
-/** Tells whether moment `a` is after moment `b`. */
-export function isAfter(a: Timestamp, b: Timestamp): boolean {
-  return a.sec > b.sec || (a.sec === b.sec && a.nsec > b.nsec);
 }

@@ -134,15 +134,17 @@ export class FileOps {
   }
 
   /**
-   * No round trip when the attributes are cached; the slice map of a file that will be read is then on its way.
-   * @throws FsError ESTALE when the inode has lost its last name elsewhere: the kernel looks the path up again.
+   * No round trip when the attributes are cached; the slice map of a file that will be read is then on its way. An inode
+   * that has just lost its last name is opened all the same, as if the open had come a moment earlier: a path that is
+   * being replaced must never fail to open.
+   * @throws FsError ESTALE when the inode is gone: the kernel looks the path up again.
    */
   open(ctx: Context, ino: Ino, flags: number, killPriv: boolean): OpenReply | Promise<OpenReply> {
     checkAlive(this.#state, 'open');
     // Counted as open before anything is asked, so that an unlink heard meanwhile keeps the inode.
     const file = this.#state.files.acquire(ino);
     const attr = (flags & O_TRUNC) === 0 ? this.#state.attrs.get(ino) : undefined;
-    if (attr === undefined) return this.#openSlowly(ctx, file, flags, killPriv);
+    if (attr === undefined || attr.nlink === 0) return this.#openSlowly(ctx, file, flags, killPriv);
     try {
       return this.#opened(file, attr, flags);
     } catch (error) {
@@ -158,6 +160,7 @@ export class FileOps {
         (flags & O_TRUNC) !== 0
           ? await file.exclusive(() => this.#truncate(ctx, file, killPriv))
           : await storedAttr(this.#state, file.ino);
+      if (attr.nlink === 0 && !(await this.#state.files.keepNameless(file))) throw new FsError('ESTALE', 'open');
       return this.#opened(file, attr, flags);
     } catch (error) {
       void this.#state.files.release(file);
@@ -183,8 +186,6 @@ export class FileOps {
 
   #opened(file: OpenFile, attr: Attr, flags: number): OpenReply {
     checkRegular(attr);
-    // Waiting to be freed: only who had it open before may go on with it.
-    if (attr.nlink === 0 && !file.nameless && file.users === 1) throw new FsError('ESTALE', 'open');
     if (canRead(flags) && attr.size > 0) file.prefetch();
     return this.#handle(file, flags);
   }
@@ -231,8 +232,11 @@ export class FileOps {
     how: { offset: number; length: number; direct: boolean; killPriv: boolean; sync: boolean },
   ): Promise<void> | undefined {
     const waits: (Promise<void> | undefined)[] = [written];
-    if (how.killPriv && file.hidesPrivileges()) waits.push(this.#state.coherence.attributesStale(file.ino));
-    if (how.direct) waits.push(this.#pagesStale(file, how.offset, how.length));
+    if (how.killPriv && file.dropsSetId()) waits.push(this.#state.coherence.attributesStale(file.ino));
+    if (how.direct) {
+      const stale = (): Promise<void> | undefined => this.#pagesStale(file, how.offset, how.length);
+      waits.push(written === undefined ? stale() : written.then(stale));
+    }
     if (how.sync) waits.push(this.#writeThrough(file, written));
     const left = waits.filter((wait) => wait !== undefined);
     return left.length === 0 ? undefined : Promise.all(left).then(() => {});

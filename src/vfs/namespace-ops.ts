@@ -59,6 +59,8 @@ export class NamespaceOps {
   async #lookupDots(ino: Ino, name: ByteString): Promise<Entry> {
     let attr = await storedAttr(this.#state, ino);
     if (name === '..') attr = await storedAttr(this.#state, attr.parent);
+    // A handle (open_by_handle_at, NFS) of a removed file is stale, unless it is open here.
+    else if (attr.nlink === 0 && !this.#state.files.isOpen(ino)) throw new FsError('ESTALE', 'lookup');
     return { name, attr: shownAttr(this.#state, attr), younger: false };
   }
 

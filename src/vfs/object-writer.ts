@@ -16,6 +16,7 @@ import { FsError, isFsError } from '../base/errors.ts';
 import { BLOCK_BYTES, FILE_BYTES_MAX } from '../base/slice-record.ts';
 import type { CommitResult, CommitSink, FileWriter, Piece } from '../chunk/types.ts';
 import type { PublishRequest } from '../meta/api.ts';
+import { timestampOf } from '../meta/server-clock.ts';
 import { type Ino, S_IFREG } from '../meta/types.ts';
 import type { Context, ObjectWriter } from './types.ts';
 import type { VfsState } from './vfs-state.ts';
@@ -185,6 +186,7 @@ export class SliceObjectWriter implements ObjectWriter {
     return {
       reserveSliceId: () => this.#state.data.slices.take(),
       inlineBytesMax: () => 0,
+      nowUs: () => this.#state.meta.serverNowUs(),
       commit: (_ino, pieces) => this.#take(pieces),
     };
   }
@@ -205,7 +207,8 @@ export class SliceObjectWriter implements ObjectWriter {
     const pieces = this.#pieces;
     this.#pieces = [];
     if (pieces.length > 0) {
-      await meta.commit({ ino, pieces, placement: 'write', mtime: meta.serverNow(), killPriv: false });
+      const mtime = timestampOf(meta.serverNowUs());
+      await meta.commit({ ino, pieces, placement: 'write', mtime, killPriv: false });
     }
     return ino;
   }

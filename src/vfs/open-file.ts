@@ -16,10 +16,12 @@ import type {
   Piece,
 } from '../chunk/types.ts';
 import type { CommitReply } from '../meta/api.ts';
-import type { Attr, Ino, Timestamp } from '../meta/types.ts';
-import { type DataPath, isAfter } from './data-path.ts';
+import { timestampOf } from '../meta/server-clock.ts';
+import type { Attr, Ino } from '../meta/types.ts';
+import type { DataPath } from './data-path.ts';
 import { InodeLock } from './inode-lock.ts';
 import { KernelPages } from './kernel-pages.ts';
+import { timesAfterWrite, withoutSetId } from './pending-times.ts';
 
 /** Chunks whose map an open fetches ahead; a reader's first question is about as many. */
 const EARLY_CHUNKS = 4;
@@ -39,6 +41,8 @@ export class OpenFile {
   users = 0;
   /** No name leads here any more (or none ever did): the last user releases the inode. */
   nameless = false;
+  /** It was freed before this session could keep it. */
+  gone = false;
   /** Runs while the metadata is being told that this session keeps a nameless inode. */
   sustaining: Promise<void> | undefined;
   readonly lock = new InodeLock();
@@ -54,9 +58,10 @@ export class OpenFile {
   #flushTurn = 0;
   #early: Promise<FileChunkMap> | undefined;
   #hasMap = false;
-  #timesSet: Timestamp | undefined;
-  #writeTime: { ms: number; time: Timestamp } | undefined;
-  #timeShown: Timestamp | undefined;
+  /** What was shown of the pending writes; undefined when nobody asked. */
+  #shown: Attr | undefined;
+  /** A pending write takes set-id bits away. */
+  #dropsSetId = false;
   #appends: { offset: number; length: number }[] = [];
 
   constructor(ino: Ino, chunks: ChunkStore, data: DataPath, events: OpenFileEvents) {
@@ -134,19 +139,23 @@ export class OpenFile {
   /** The attributes as this process must show them: with what is written but not committed. */
   shown(attr: Attr): Attr {
     const writer = this.#writer;
-    if (writer?.hasPending !== true || writer.lastWriteMs === 0) return attr;
-    const time = this.#timeOf(writer.lastWriteMs);
-    const size = writer.pendingEnd(attr.size);
-    this.#timeShown = time;
-    if (!isAfter(time, { sec: attr.mtimeSec, nsec: attr.mtimeNsec }))
-      return size === attr.size ? attr : { ...attr, size };
-    return { ...attr, size, mtimeSec: time.sec, mtimeNsec: time.nsec, ctimeSec: time.sec, ctimeNsec: time.nsec };
+    if (writer?.hasPending !== true || writer.lastWriteUs === 0) return attr;
+    const shown = { ...attr, size: writer.pendingEnd(attr.size), ...timesAfterWrite(attr, writer.lastWriteUs) };
+    if (this.#dropsSetId) shown.mode = withoutSetId(shown.mode);
+    this.#shown = shown;
+    return shown;
   }
 
-  /** Times were set by this process at `attr.ctime`: a write after that is later, whatever the clocks say. */
-  timesSet(attr: Attr): void {
-    this.#timesSet = { sec: attr.ctimeSec, nsec: attr.ctimeNsec };
-    this.#writeTime = undefined;
+  /**
+   * A write that takes set-id bits away is pending: they are not shown from now on.
+   * @returns true when the mount's kernel may still hold them.
+   */
+  dropsSetId(): boolean {
+    if (this.#dropsSetId) return false;
+    const mode = this.#data.attrs.get(this.ino)?.mode;
+    if (mode !== undefined && withoutSetId(mode) === mode) return false;
+    this.#dropsSetId = true;
+    return true;
   }
 
   /** The content changed otherwise than through the writer. */
@@ -161,6 +170,14 @@ export class OpenFile {
     this.#unflushed = false;
     this.#appends = [];
     this.#writer?.discard();
+  }
+
+  /** What was written is given up, as whoever flushed hears: the kernel's pages and attributes tell of it still. */
+  #lost(): void {
+    this.#appends = [];
+    this.#shown = undefined;
+    this.#dropsSetId = false;
+    this.#events.kernelStale(this.ino, true);
   }
 
   /** Closes the writer. The reader stays for the next open. */
@@ -239,6 +256,7 @@ export class OpenFile {
     } catch (error) {
       // Bytes whose upload failed are kept: the next flush tries them again.
       if (writer.hasPending) this.#unflushed = true;
+      else this.#lost();
       throw error;
     } finally {
       if (turn === this.#flushTurn) this.#flushing = undefined;
@@ -254,6 +272,7 @@ export class OpenFile {
     return {
       reserveSliceId: () => this.#data.slices.take(),
       inlineBytesMax: () => this.#data.inlineBytesMax(),
+      nowUs: () => this.#data.meta.serverNowUs(),
       commit: (ino, pieces, options) => this.#commit(ino, pieces, options),
     };
   }
@@ -261,7 +280,7 @@ export class OpenFile {
   async #commit(
     ino: Ino,
     pieces: Piece[],
-    options: { append: boolean; lastWriteMs: number; killPriv: boolean },
+    options: { append: boolean; lastWriteUs: number; killPriv: boolean },
   ): Promise<CommitResult> {
     const { attrs, meta } = this.#data;
     const token = attrs.token();
@@ -269,16 +288,18 @@ export class OpenFile {
       ino,
       pieces,
       placement: options.append ? 'append' : 'write',
-      mtime: this.#timeOf(options.lastWriteMs),
+      mtime: timestampOf(options.lastWriteUs),
+      timeShown: this.#shown !== undefined,
       killPriv: options.killPriv,
     });
     const { attr } = reply;
     attrs.changed(attr, token);
+    if (options.killPriv) this.#dropsSetId = false;
     // The data layer brings the reader's map forward; a map that is still on its way is older than this commit.
     this.#early = undefined;
     this.#events.committed(ino, pieces, reply.recordCounts);
     if (options.append) this.#checkPlacement(pieces, reply.offset);
-    this.#checkTimeShown(attr);
+    this.#checkShown(attr);
     return {
       version: attr.version,
       sizeBytes: attr.size,
@@ -312,24 +333,20 @@ export class OpenFile {
     if (expected !== undefined && expected !== offset) this.#events.kernelStale(this.ino, true);
   }
 
-  /** Somebody was told times before the commit made them final. */
-  #checkTimeShown(attr: Attr): void {
-    const shown = this.#timeShown;
+  /** Somebody was told attributes before the commit made them final. */
+  #checkShown(attr: Attr): void {
+    const shown = this.#shown;
     if (shown === undefined) return;
-    this.#timeShown = undefined;
-    const sameMtime = shown.sec === attr.mtimeSec && shown.nsec === attr.mtimeNsec;
-    const sameCtime = shown.sec === attr.ctimeSec && shown.nsec === attr.ctimeNsec;
-    if (!sameMtime || !sameCtime) this.#events.kernelStale(this.ino, false);
-  }
-
-  #timeOf(localMs: number): Timestamp {
-    if (this.#writeTime?.ms === localMs) return this.#writeTime.time;
-    let time = this.#data.serverTime(localMs);
-    const floor = this.#timesSet;
-    if (floor !== undefined && !isAfter(time, floor)) {
-      time = floor.nsec === 999_999_999 ? { sec: floor.sec + 1, nsec: 0 } : { sec: floor.sec, nsec: floor.nsec + 1 };
-    }
-    this.#writeTime = { ms: localMs, time };
-    return time;
+    // More is pending: what was shown tells of that too, and is looked at with its commit.
+    if (this.#writer !== undefined && this.#writer.lastWriteUs > 0 && shown.size > attr.size) return;
+    this.#shown = undefined;
+    const same =
+      shown.mtimeSec === attr.mtimeSec &&
+      shown.mtimeNsec === attr.mtimeNsec &&
+      shown.ctimeSec === attr.ctimeSec &&
+      shown.ctimeNsec === attr.ctimeNsec &&
+      shown.size === attr.size &&
+      shown.mode === attr.mode;
+    if (!same) this.#events.kernelStale(this.ino, false);
   }
 }

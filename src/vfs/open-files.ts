@@ -126,6 +126,13 @@ export class OpenFiles {
     if (!this.#sustainIfOpen(ino)) this.contentChanged(ino);
   }
 
+  /** An inode without a name is being opened: this session keeps it. @returns false when it is gone. */
+  async keepNameless(file: OpenFile): Promise<boolean> {
+    this.#sustainIfOpen(file.ino);
+    await file.sustaining;
+    return !file.gone;
+  }
+
   /** A nameless inode got a name (linkat of an O_TMPFILE). */
   named(ino: Ino): void {
     const file = this.#open.get(ino);
@@ -187,7 +194,9 @@ export class OpenFiles {
   async #sustain(file: OpenFile): Promise<void> {
     try {
       const token = this.#data.attrs.token();
-      for (const attr of await this.#meta.sustain([file.ino])) this.#data.attrs.changed(attr, token);
+      const attrs = await this.#meta.sustain([file.ino]);
+      for (const attr of attrs) this.#data.attrs.changed(attr, token);
+      file.gone = attrs.length === 0;
     } catch (error) {
       this.#logger.warn({ ino: file.ino, err: String(error) }, 'an unlinked open file could not be kept');
     }

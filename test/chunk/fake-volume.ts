@@ -52,7 +52,7 @@ export class FakeVolume implements MapSource {
   readonly packsOpen = new Set<number>();
   inlineMax = 64 * 1024;
   nextId = 1000;
-  commits: { ino: number; pieces: Piece[]; append: boolean; lastWriteMs: number; killPriv: boolean }[] = [];
+  commits: { ino: number; pieces: Piece[]; append: boolean; lastWriteUs: number; killPriv: boolean }[] = [];
   mapReads = 0;
   inlineReads = 0;
   /** Awaited before a commit is carried out: tests hold or fail commits here. */
@@ -95,6 +95,7 @@ export class FakeVolume implements MapSource {
     return {
       reserveSliceId: async () => this.nextId++,
       inlineBytesMax: () => this.inlineMax,
+      nowUs: () => Date.now() * 1000,
       commit: (ino, pieces, options) => this.#commit(ino, pieces, options),
     };
   }
@@ -155,7 +156,7 @@ export class FakeVolume implements MapSource {
   async #commit(
     ino: number,
     pieces: Piece[],
-    options: { append: boolean; lastWriteMs: number; killPriv: boolean },
+    options: { append: boolean; lastWriteUs: number; killPriv: boolean },
   ): Promise<CommitResult> {
     this.commits.push({ ino, pieces, ...options });
     await this.beforeCommit?.();

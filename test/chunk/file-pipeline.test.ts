@@ -108,7 +108,7 @@ async function run(script: Step[], inlineMax: number): Promise<void> {
       try {
         await writer.flush();
         assert.ok(volume.contents(ino).equals(model.bytes), 'after a flush the committed file is what was written');
-        assert.equal(writer.lastWriteMs, 0, 'after a flush nothing is unflushed');
+        assert.equal(writer.lastWriteUs, 0, 'after a flush nothing is unflushed');
       } catch (error) {
         if (!isFsError(error, 'EIO')) throw error;
         assert.ok(writer.hasPending, 'a failed flush keeps its bytes for the next');

@@ -408,6 +408,7 @@ export class MemoryVfs implements Vfs {
       btimeNsec: nsec,
       parent,
       version: 1,
+      mtimeSetUs: 0,
     };
     const inode = {
       attr,

@@ -38,6 +38,7 @@ const ATTR: Attr = {
   btimeNsec: 4,
   parent: 1,
   version: 1,
+  mtimeSetUs: 0,
 };
 
 /** A request of the given opcode: header, body words, bytes, extensions. */

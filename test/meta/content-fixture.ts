@@ -47,7 +47,7 @@ export function writeInline(m: ContentMember, ino: Ino, offset: number, bytes: B
     ino,
     pieces: [{ chunkIndex, pos: offset % CHUNK_BYTES, inline: bytes }],
     placement: 'write',
-    mtime: m.engine.serverNow(),
+    mtime: m.engine.clock.now(),
     killPriv: false,
   });
 }
@@ -61,7 +61,7 @@ export async function writeStored(m: ContentMember, store: Store, ino: Ino, offs
     ino,
     pieces: [{ chunkIndex: Math.floor(offset / CHUNK_BYTES), record }],
     placement: 'write',
-    mtime: m.engine.serverNow(),
+    mtime: m.engine.clock.now(),
     killPriv: false,
   });
 }

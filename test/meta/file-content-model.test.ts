@@ -75,7 +75,7 @@ function pieces(
 }
 
 function commit(ino: Ino, list: CommitPiece[], placement: 'write' | 'append') {
-  return m.data.commit({ ino, pieces: list, placement, mtime: m.engine.serverNow(), killPriv: false });
+  return m.data.commit({ ino, pieces: list, placement, mtime: m.engine.clock.now(), killPriv: false });
 }
 
 async function storedPiece(world: World, chunkIndex: number, pos: number, part: Buffer): Promise<CommitPiece> {

@@ -20,6 +20,7 @@ export function sampleAttr(changes: Partial<Attr> & { ino: number }): Attr {
     btimeNsec: 0,
     parent: 1,
     version: 1,
+    mtimeSetUs: 0,
     ...changes,
   };
 }

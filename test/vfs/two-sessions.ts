@@ -171,7 +171,7 @@ function shared(store: ObjectStore): ObjectStore {
 
 /** Counts the calls that cost a round trip. */
 function counted(meta: Meta, trips: Map<string, number>): Meta {
-  const free = new Set(['serverNow', 'inlineFill', 'onInvalidate', 'onChannel', 'onFenced', 'format', 'sid']);
+  const free = new Set(['serverNowUs', 'inlineFill', 'onInvalidate', 'onChannel', 'onFenced', 'format', 'sid']);
   return new Proxy(meta, {
     get(target, property) {
       const value = Reflect.get(target, property);

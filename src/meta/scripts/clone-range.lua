@@ -1,5 +1,5 @@
 -- Shares slices of a source range with a target: moves no bytes. Bounded: stops after `most` records or 64 chunks.
--- ARGV[4] source ino, [5] source offset, [6] target ino, [7] target offset, [8] length, [9] most records
+-- ARGV[4] source ino, [5] source offset, [6] target ino, [7] target offset, [8] length, [9] most records, [10] '1' clears set-id bits
 -- Returns {'OK', target's attributes, bytes copied, length now known to be copied in all (clamped to the source)}.
 -- Errors: ENOENT, EINVAL (no regular files, ranges of one file overlap), EFBIG.
 --@include core
@@ -74,6 +74,7 @@ local size = math.max(t.size, to + copied)
 used_add(size - t.size)
 t.size = size
 content_changed(t)
+drop_privileges(target, t, ARGV[10] == '1')
 local packed = attr_set(target, t)
 stale_inode(target, t.version)
 return finish({ 'OK', packed, fmt(copied), fmt(length) })

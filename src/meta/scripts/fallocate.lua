@@ -13,9 +13,16 @@ if bit.band(a.mode, S_IFMT) ~= S_IFREG then return { 'EINVAL' } end
 local last = offset + length
 if last > FILE_MAX then return { 'EFBIG' } end
 
+local function attributes_changed()
+  local packed = attr_set(ino, a)
+  stale_inode(ino, a.version)
+  return finish({ 'OK', packed, inline_total() })
+end
+
+drop_privileges(ino, a, ARGV[8] == '1')
 if mode == 'keep-size' then
   touch_change(a)
-  return finish({ 'OK', attr_set(ino, a), inline_total() })
+  return attributes_changed()
 end
 if mode ~= 'extend' then content_zero(ino, offset, math.min(last, a.size)) end
 if last > a.size and (mode == 'extend' or mode == 'zero') then
@@ -23,10 +30,7 @@ if last > a.size and (mode == 'extend' or mode == 'zero') then
   a.size = last
 elseif mode == 'extend' then
   touch_change(a)
-  return finish({ 'OK', attr_set(ino, a), inline_total() })
+  return attributes_changed()
 end
 content_changed(a)
-if ARGV[8] == '1' then kill_priv(a) end
-local packed = attr_set(ino, a)
-stale_inode(ino, a.version)
-return finish({ 'OK', packed, inline_total() })
+return attributes_changed()

@@ -102,7 +102,10 @@ else
 end
 a.uid, a.gid, a.mode = uid, gid, S_IFREG + bit.band(tonumber(ARGV[12]), 4095)
 inherit_group(parent.attr, a)
-if ARGV[14] ~= '' then a.ms, a.mn = struct.unpack('<i8I4', ARGV[14]) end
+if ARGV[14] ~= '' then
+  a.ms, a.mn = struct.unpack('<i8I4', ARGV[14])
+  a.set_us = NOW_US
+end
 
 -- As writing to the file would: its owner stays when the caller may write it. Who may not puts a file of their own in
 -- its place, as mv does.

@@ -27,28 +27,26 @@ if wants(8) then
   if size > FILE_MAX then return { 'EFBIG' } end
 end
 
-local function clear_set_id()
-  if has(a.mode, 2048) then a.mode = a.mode - 2048 end
-  if has(a.mode, 1024) and has(a.mode, 8) then a.mode = a.mode - 1024 end
-end
-
 if wants(8) then
   content_resize(ino, a, size)
-  if has(a.flags, F_MTIME) then a.flags = a.flags - F_MTIME end
   touch_content(a)
 end
 if wants(2) then a.uid = uid end
 if wants(4) then a.gid = gid end
 -- A change of owner takes set-id bits away, whoever makes it; a mode given with it is meant as it is.
-if (wants(2) or wants(4)) and not is_dir(a) or wants(256) then clear_set_id() end
+local owner_changes = (wants(2) or wants(4)) and not is_dir(a)
+if owner_changes or wants(8) or wants(256) then drop_privileges(ino, a, owner_changes or wants(256)) end
 if wants(1) then
   a.mode = bit.band(a.mode, S_IFMT) + bit.band(mode, 4095)
   if caller and caller.uid ~= 0 and has(a.mode, 1024) and not caller.groups[a.gid] then a.mode = a.mode - 1024 end
 end
 if wants(32) then a.as, a.an = NOW_S, NOW_N elseif wants(16) then a.as, a.an = as, an end
-if wants(128) then a.ms, a.mn = NOW_S, NOW_N elseif wants(64) then a.ms, a.mn = ms, mn end
--- A write made before this utimens, but committed after it, must not take the time back (lib/pieces).
-if (wants(64) or wants(128)) and not has(a.flags, F_MTIME) then a.flags = a.flags + F_MTIME end
-touch_change(a)
+-- A write made before this utimens, but committed after it, must not take the time back (commit_times). With a size the
+-- kernel asks for "now", which the change of content has set already.
+if wants(64) or (wants(128) and not wants(8)) then
+  if wants(128) then ms, mn = NOW_S, NOW_N end
+  a.ms, a.mn, a.set_us = ms, mn, NOW_US
+end
+if not wants(8) then touch_change(a) end
 stale_inode(ino, a.version)
 return finish({ 'OK', attr_set(ino, a) })

@@ -9,6 +9,7 @@ local SES = P .. 'ses:' .. SID
 local time = call('TIME')
 local NOW_S, NOW_N = tonumber(time[1]), tonumber(time[2]) * 1000
 local NOW_MS = NOW_S * 1000 + math.floor(NOW_N / 1000000)
+local NOW_US = NOW_S * 1000000 + NOW_N / 1000
 
 local begun = call('HMGET', SES, 'exp', 's' .. ARGV[2])
 if not begun[1] or tonumber(begun[1]) < NOW_MS then return { 'ESESSION' } end
@@ -38,7 +39,9 @@ local function stale_users()
 end
 
 -- Keeps the reply for a retry, publishes, answers. Replies are flat lists of strings and numbers (nested lists allowed).
+-- In place of 'OK' it carries the time: from it clients know what this clock shows (server-clock.ts).
 local function finish(reply)
+  if reply[1] == 'OK' then reply[1] = NOW_US end
   call('HSET', SES, 's' .. ARGV[2], struct.pack('<I8', tonumber(ARGV[3])) .. cmsgpack.pack(reply))
   if #invalidations > 0 and call('ZCARD', P .. 'ses') > 1 then
     call('PUBLISH', P .. 'inv', struct.pack('<I8', tonumber(SID)) .. table.concat(invalidations))
@@ -46,13 +49,37 @@ local function finish(reply)
   return reply
 end
 
--- Sets mtime and ctime (content changed) or ctime alone to the server's time.
-local function touch_content(a)
-  a.ms, a.mn, a.cs, a.cn = NOW_S, NOW_N, NOW_S, NOW_N
+-- The time (s, n), or the next nanosecond after (after_s, after_n) when that is not earlier: the times of an inode never go
+-- back, whatever a clock does.
+local function time_after(s, n, after_s, after_n)
+  if s > after_s or (s == after_s and n > after_n) then return s, n end
+  if after_n == 999999999 then return after_s + 1, 0 end
+  return after_s, after_n + 1
 end
 
+-- Sets mtime and ctime (content changed) or ctime alone to the server's time. What utimens had set is then history.
 local function touch_change(a)
-  a.cs, a.cn = NOW_S, NOW_N
+  a.cs, a.cn = time_after(NOW_S, NOW_N, a.cs, a.cn)
+end
+
+local function touch_content(a)
+  if a.set_us > 0 then a.ms, a.mn = NOW_S, NOW_N else a.ms, a.mn = time_after(NOW_S, NOW_N, a.ms, a.mn) end
+  a.set_us = 0
+  touch_change(a)
+end
+
+-- Takes the set-id bits.
+local function drop_set_id(a)
+  if has(a.mode, 2048) then a.mode = a.mode - 2048 end
+  if has(a.mode, 1024) and has(a.mode, 8) then a.mode = a.mode - 1024 end
+end
+
+-- The content or the owner of a file changed: its file capabilities go, whoever did it, and with `set_id` the set-id bits.
+local function drop_privileges(ino, a, set_id)
+  if set_id then drop_set_id(a) end
+  if not has(a.flags, F_XATTR) then return end
+  local key = P .. 'x' .. ino
+  if call('HDEL', key, 'security.capability') == 1 and call('EXISTS', key) == 0 then a.flags = a.flags - F_XATTR end
 end
 
 -- A fresh inode number. Never reused.

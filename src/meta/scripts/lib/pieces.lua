@@ -79,18 +79,20 @@ local function pieces_store(ino, pieces, argv, first)
   return table.concat(ids), bytes, table.concat(counts)
 end
 
--- Times of a commit whose last write was at (sec, nsec), server time: never in the future; a later utimens wins.
-local function commit_times(a, sec, nsec)
-  if sec > NOW_S or (sec == NOW_S and nsec > NOW_N) then sec, nsec = NOW_S, NOW_N end
-  local changed_later = a.cs > sec or (a.cs == sec and a.cn > nsec)
-  if not (has(a.flags, F_MTIME) and changed_later) then
-    a.ms, a.mn = sec, nsec
-    if has(a.flags, F_MTIME) then a.flags = a.flags - F_MTIME end
-  end
-  if not changed_later then a.cs, a.cn = sec, nsec end
-end
+-- How long ago a write may lie whose time this client has shown as ctime, microseconds.
+local SHOWN_US = 1000000
 
-local function kill_priv(a)
-  if has(a.mode, 2048) then a.mode = a.mode - 2048 end
-  if has(a.mode, 1024) and has(a.mode, 8) then a.mode = a.mode - 1024 end
+-- Times of a commit whose last write was at (sec, nsec), server time, never in the future.
+-- mtime: the write's time, but a utimens that came after the write wins; a write after a utimens wins over it; otherwise
+-- it goes forward. ctime: now, for that is when others see the change; the write's time when the client has shown it
+-- (`shown`) and it is recent, so that what fstat said before close(2) still holds after it.
+local function commit_times(a, sec, nsec, shown)
+  if sec > NOW_S or (sec == NOW_S and nsec > NOW_N) then sec, nsec = NOW_S, NOW_N end
+  local us = sec * 1000000 + math.floor(nsec / 1000)
+  if a.set_us <= us then
+    if a.set_us == 0 then a.ms, a.mn = time_after(sec, nsec, a.ms, a.mn) else a.ms, a.mn = sec, nsec end
+    a.set_us = 0
+  end
+  if not shown or NOW_US - us > SHOWN_US then sec, nsec = NOW_S, NOW_N end
+  a.cs, a.cn = time_after(sec, nsec, a.cs, a.cn)
 end

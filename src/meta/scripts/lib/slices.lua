@@ -16,9 +16,6 @@ local DROP_CHUNKS = 256
 local TRIM_RECORDS = 1000
 local BATCH = 500
 
--- Attr.flags: mtime was set by utimens at the time ctime tells; a commit of an earlier write must not override it.
-local F_MTIME = 64
-
 -- Appends packed records; answers how many the chunk has now.
 local function chunk_append(ino, chunk, packed)
   local bytes = call('APPEND', chunk_key(ino, chunk), packed)
@@ -205,7 +202,7 @@ end
 local function make_waste()
   local waste = new_ino()
   local a = { mode = S_IFREG, uid = 0, gid = 0, nlink = 0, size = 0, rdev = 0, flags = 0, as = 0, an = 0, ms = 0,
-    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 1, version = 0 }
+    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 1, version = 0, set_us = 0 }
   attr_set(waste, a)
   call('HINCRBY', P .. 'n', 'inodes', 1)
   call('ZADD', P .. 'del', NOW_MS, waste)
@@ -269,7 +266,6 @@ end
 -- The content changed now, by a caller whose time counts: version, mtime and ctime.
 local function content_changed(a)
   a.version = a.version + 1
-  if has(a.flags, F_MTIME) then a.flags = a.flags - F_MTIME end
   touch_content(a)
 end
 
