@@ -111,19 +111,12 @@ export const SETTINGS = {
   readahead: { kind: 'bytes', default: 32 * MIB, min: 0, doc: 'most that is read ahead of a sequential reader' },
   uploads: { kind: 'count', default: 16, min: 1, max: 1000, doc: 'blocks uploaded at the same time' },
   downloads: { kind: 'count', default: 32, min: 1, max: 1000, doc: 'blocks downloaded at the same time' },
-  retries: {
-    kind: 'count',
-    default: 10,
-    min: 0,
-    max: 1000,
-    doc: 'how often a failed request to the store is repeated',
-  },
   retryTime: {
     kind: 'duration',
     default: 60_000,
     minMs: 0,
     maxMs: 3_600_000,
-    doc: 'and for how long; then the file operation fails',
+    doc: 'how long a failing request to the store is tried again; then the file operation fails',
   },
   idleFlush: {
     kind: 'duration',

@@ -137,8 +137,8 @@ export class BlockReader {
     await this.#slots.acquire();
     try {
       const signal = this.#closed.signal;
-      return await withRetry('get', this.#limits, signal, async () => {
-        const bytes = await this.#store.get(key, range, signal);
+      return await withRetry('get', this.#limits, signal, async (attempt) => {
+        const bytes = await this.#store.get(key, range, attempt.signal, attempt.progress);
         if (bytes.length !== expectedBytes) throw new WrongLengthError(key, expectedBytes, bytes.length);
         return bytes;
       });

@@ -68,7 +68,9 @@ export class BlockUploader {
     try {
       signal?.throwIfAborted();
       const key = blockName(sliceId, blockIndex, blockBytes);
-      await withRetry('put', this.#limits, signal, () => this.#store.put(key, parts, signal));
+      await withRetry('put', this.#limits, signal, (attempt) =>
+        this.#store.put(key, parts, attempt.signal, attempt.progress),
+      );
     } finally {
       this.#slots.release();
     }

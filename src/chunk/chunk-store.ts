@@ -29,7 +29,6 @@ export const DEFAULT_CHUNK_OPTIONS: ChunkOptions = {
   cacheBytes: 256 * MIB,
   uploadParallel: 16,
   downloadParallel: 32,
-  retryMax: 10,
   retryMs: 60_000,
   idleFlushMs: 5_000,
   readaheadBytesMax: 32 * MIB,
@@ -94,7 +93,9 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     const keys = [...owner.keys()];
     for (let at = 0; at < keys.length; at += DELETE_KEYS_MAX) {
       const batch = keys.slice(at, at + DELETE_KEYS_MAX);
-      const failures = await withRetry('delete', this.#options, undefined, () => this.#store.deleteMany(batch));
+      const failures = await withRetry('delete', this.#options, undefined, ({ signal }) =>
+        this.#store.deleteMany(batch, signal),
+      );
       for (const { key, error } of failures) {
         kept.add(owner.get(key)!);
         this.#log.warn({ key, reason: error.message }, 'an object could not be deleted; it will be tried again');

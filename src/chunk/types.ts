@@ -13,10 +13,13 @@ export interface ByteRange {
 export interface ObjectStore {
   /** For messages and `status`: the URL without credentials. */
   readonly url: string;
-  /** Whole object, or a range of it. @throws ObjectMissingError; any other error may be retried. */
-  get(key: string, range: ByteRange | undefined, signal?: AbortSignal): Promise<Buffer>;
+  /**
+   * Whole object, or a range of it. `progress` is called as bytes come, where the driver can tell.
+   * @throws ObjectMissingError; any other error may be retried.
+   */
+  get(key: string, range: ByteRange | undefined, signal?: AbortSignal, progress?: () => void): Promise<Buffer>;
   /** Stores an object durably: it survives a power cut once this resolves. Parts are one object's consecutive bytes. */
-  put(key: string, data: readonly Buffer[], signal?: AbortSignal): Promise<void>;
+  put(key: string, data: readonly Buffer[], signal?: AbortSignal, progress?: () => void): Promise<void>;
   /** Deletes many; a missing object counts as deleted. Answers the keys that could not be deleted with the reason. */
   deleteMany(keys: readonly string[], signal?: AbortSignal): Promise<{ key: string; error: Error }[]>;
   /** Keys after `after` in byte order under `prefix`, at most `limit`. */
@@ -128,8 +131,7 @@ export interface ChunkOptions {
   cacheBytes: number;
   uploadParallel: number;
   downloadParallel: number;
-  /** Retries of one object request are bounded by count and time. */
-  retryMax: number;
+  /** How long one object request is tried, ms. */
   retryMs: number;
   /** Idle slice freeze, ms. */
   idleFlushMs: number;

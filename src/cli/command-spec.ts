@@ -47,7 +47,6 @@ export const DATA_SETTINGS = [
   'readahead',
   'uploads',
   'downloads',
-  'retries',
   'retryTime',
   'idleFlush',
   'lease',

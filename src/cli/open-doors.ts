@@ -127,7 +127,6 @@ async function openFileSystem(
       cacheBytes: settings.cacheSize,
       uploadParallel: settings.uploads,
       downloadParallel: settings.downloads,
-      retryMax: settings.retries,
       retryMs: settings.retryTime,
       idleFlushMs: settings.idleFlush,
       readaheadBytesMax: settings.readahead,

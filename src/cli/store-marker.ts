@@ -10,7 +10,7 @@ import type { VolumeFormat } from '../meta/types.ts';
 
 const MARKER_KEY = 'janusfs-volume.json';
 /** Short: somebody waits for the command, and an unreachable store should be said soon. */
-const RETRY = { retryMax: 4, retryMs: 5000 };
+const RETRY = { retryMs: 5000 };
 
 /**
  * Marks the store as the volume's, or checks that it is. One request when it is marked.
@@ -65,7 +65,7 @@ async function readMarker(
 
 async function tried<T>(store: ObjectStore, what: string, action: () => Promise<T>): Promise<T> {
   try {
-    return await withRetry(what, RETRY, undefined, action);
+    return await withRetry(what, RETRY, undefined, () => action());
   } catch (error) {
     throw new UserError(`cannot ${what} the store ${store.url}: ${(error as Error).message}`, 1, { cause: error });
   }

@@ -7,6 +7,7 @@ import { ERRNO } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/types.ts';
 import { BusyPoll } from './busy-poll.ts';
+import { DyingCallers } from './dying-callers.ts';
 import { errnoReply, isConnectionGone } from './errno-reply.ts';
 import { negotiate } from './init.ts';
 import { KernelNotifier } from './notify.ts';
@@ -16,12 +17,6 @@ import type { Transport } from './transport.ts';
 import { FUSE_MAJOR, INIT2, OP, opcodeName } from './wire.ts';
 import { BODY, Request, uniqueKey, type WireBuffer } from './wire-in.ts';
 import { encodeInit } from './wire-out.ts';
-
-/**
- * Any signal interrupts, also those that a program hardly notices (SIGALRM, SIGCHLD, Go's preemption), and such programs
- * do not expect EINTR from a file. So a call that is merely under way gets this long to finish.
- */
-const INTERRUPT_GRACE_MS = 500;
 
 export interface ServerOptions {
   vfs: Vfs;
@@ -39,6 +34,7 @@ export class FuseServer {
   readonly #logger: Logger;
   /** Undefined on a single CPU: there the others need it to get anything done. */
   readonly #busyPoll = availableParallelism() > 1 ? new BusyPoll() : undefined;
+  readonly #dying: DyingCallers;
   #notifier: KernelNotifier | undefined;
   #readyNow: () => void = () => {};
   #readyFailed: (error: Error) => void = () => {};
@@ -46,7 +42,12 @@ export class FuseServer {
   #over = false;
 
   constructor(options: ServerOptions) {
-    this.#session = new FuseSession(options);
+    const session = new FuseSession(options);
+    this.#session = session;
+    this.#dying = new DyingCallers({
+      pending: session.pending,
+      letGo: (key, request) => session.letGo(key, request),
+    });
     this.#logger = options.logger;
     this.ready = new Promise((resolve, reject) => {
       this.#readyNow = resolve;
@@ -60,6 +61,7 @@ export class FuseServer {
   }
 
   start(): void {
+    this.#dying.start();
     this.#session.transport.start({
       onRequest: (input) => this.#handle(input),
       onEnd: (errno) => void this.#end(errno),
@@ -130,6 +132,8 @@ export class FuseServer {
     const expireOnly = (protocol.flags2 & INIT2.HAS_EXPIRE_ONLY) !== 0;
     this.#notifier = new KernelNotifier(session, { minor: protocol.minor, expireOnly });
     session.vfs.setKernelCache(this.#notifier);
+    const notifier = this.#notifier;
+    session.expireAll = () => notifier.expireAll();
     session.send(request, encodeInit(out, FUSE_MAJOR, reply));
     this.#readyNow();
   }
@@ -142,10 +146,7 @@ export class FuseServer {
       this.#session.sendStatus(request, ERRNO.EAGAIN);
       return;
     }
-    const timer = setTimeout(() => {
-      if (this.#session.pending.get(key) === target) target.interrupt();
-    }, INTERRUPT_GRACE_MS);
-    timer.unref();
+    target.interrupted = true;
   }
 
   async #end(errno: number): Promise<void> {
@@ -154,6 +155,7 @@ export class FuseServer {
     const session = this.#session;
     if (!isConnectionGone(errno) && errno !== 0) this.#logger.error({ errno }, 'reading from /dev/fuse failed');
     this.#readyFailed(new Error(`the connection to the kernel ended before it began (errno ${errno})`));
+    this.#dying.stop();
     this.#notifier?.close();
     session.vfs.setKernelCache(undefined);
     session.transport.close();

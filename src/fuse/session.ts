@@ -34,6 +34,27 @@ const OF_AN_INODE: ReadonlySet<number> = new Set([
   OP.REMOVEXATTR,
 ]);
 
+/** Operations that change nothing which the kernel could hold. WRITE, FLUSH and FSYNC: the kernel knows what it wrote. */
+const LOOKS_ONLY: ReadonlySet<number> = new Set([
+  OP.LOOKUP,
+  OP.GETATTR,
+  OP.STATX,
+  OP.READLINK,
+  OP.READ,
+  OP.WRITE,
+  OP.FLUSH,
+  OP.FSYNC,
+  OP.FSYNCDIR,
+  OP.SYNCFS,
+  OP.STATFS,
+  OP.RELEASE,
+  OP.GETXATTR,
+  OP.LISTXATTR,
+  OP.READDIR,
+  OP.READDIRPLUS,
+  OP.LSEEK,
+]);
+
 const NO_VALIDITY: Validity = { entrySec: 0, attrSec: 0 };
 
 /** What INIT has agreed on. */
@@ -64,6 +85,8 @@ export class FuseSession {
   readonly dirs = new Map<number, DirHandle>();
   /** Requests that wait for the vfs, by unique id. */
   readonly pending = new Map<number, Request>();
+  /** Makes the kernel drop all it holds; set once there is somebody to tell it. */
+  expireAll: () => void = () => {};
   protocol: Protocol = { minor: 0, flags: 0, flags2: 0, entrySecMax: 0 };
 
   constructor(options: SessionOptions) {
@@ -88,13 +111,37 @@ export class FuseSession {
     this.pending.set(key, request);
     result
       .then((value) => {
-        this.pending.delete(key);
-        reply(this, request, value);
+        if (this.#answered(key, request)) this.#tooLate(request, value);
+        else reply(this, request, value);
       })
       .catch((error: unknown) => {
-        this.pending.delete(key);
+        if (this.#answered(key, request)) return;
         failed(this, request, error);
       });
+  }
+
+  /** Answers a request that waits with EINTR; what it asked for goes on, and its result is dropped. */
+  letGo(key: number, request: Request): void {
+    if (this.pending.get(key) !== request) return;
+    this.pending.delete(key);
+    request.interrupt();
+    this.sendStatus(request, ERRNO.EINTR);
+  }
+
+  /** Takes the request off the list. @returns true when letGo() has answered it already. */
+  #answered(key: number, request: Request): boolean {
+    if (this.pending.get(key) !== request) return true;
+    this.pending.delete(key);
+    return false;
+  }
+
+  /** The result of a request whose caller was let go: handles are given back, and the kernel believes nothing of it. */
+  #tooLate(request: Request, value: unknown): void {
+    if (LOOKS_ONLY.has(request.opcode)) return;
+    const handle = (value as { handle?: FileHandle } | undefined)?.handle;
+    if (handle !== undefined) void this.vfs.release(request, handle);
+    // Too rare to tell what exactly it has changed.
+    if (request.opcode !== OP.OPEN) this.expireAll();
   }
 
   fail(request: Request, error: unknown): void {

@@ -84,7 +84,10 @@ export class Request implements Context {
     return this.#controller.signal;
   }
 
-  /** The caller got a signal, or the mount ends: what waits for `signal` stops with EINTR. */
+  /** The kernel has told that the caller got a signal. */
+  interrupted = false;
+
+  /** The caller is being killed, or the mount ends: what waits for `signal` stops with EINTR. */
   interrupt(): void {
     this.#interrupt ??= new FsError('EINTR', opcodeName(this.opcode), 'interrupted');
     this.#controller?.abort(this.#interrupt);

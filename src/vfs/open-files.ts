@@ -17,6 +17,8 @@ import type { DataPath } from './data-path.ts';
 import { OpenFile, type OpenFileEvents } from './open-file.ts';
 
 const REAP_BATCH = 100;
+/** Pause before bytes of a closed file are tried again. */
+const SETTLE_AGAIN_MS = 2_000;
 /** Unlinked inodes waiting for reapNow; what does not fit waits for the volume's grace period instead. */
 const REAP_QUEUE_MAX = 100_000;
 
@@ -207,8 +209,15 @@ export class OpenFiles {
     try {
       if (!file.nameless) await file.flush();
     } catch (error) {
-      // The error was the flush's to report to close(2); what comes after that has nobody to hear it.
-      this.#logger.error({ ino: file.ino, err: String(error) }, 'bytes written after the last close were lost');
+      // The error was the flush's to report to close(2). Bytes that only wait for the store stay, and are tried again: the
+      // process that wrote them may have been killed without having heard of it.
+      const { ino } = file;
+      if (file.hasPending) {
+        this.#logger.warn({ ino, err: String(error) }, 'bytes of a closed file wait for the object store');
+        setTimeout(() => void this.#settleAgain(file), SETTLE_AGAIN_MS).unref();
+        return;
+      }
+      this.#logger.error({ ino, err: String(error) }, 'bytes written after the last close were lost');
     }
     if (file.users > 0 || this.#open.get(file.ino) !== file) return;
     try {
@@ -221,6 +230,10 @@ export class OpenFiles {
     } catch (error) {
       this.#logger.warn({ ino: file.ino, err: String(error) }, 'the end of an open file failed');
     }
+  }
+
+  async #settleAgain(file: OpenFile): Promise<void> {
+    if (file.users === 0 && this.#open.get(file.ino) === file) await this.#settle(file);
   }
 
   async #letGo(file: OpenFile): Promise<void> {

@@ -10,7 +10,7 @@ import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import { type ByteRange, ObjectMissingError } from '../../src/chunk/types.ts';
 import { pattern } from './fake-volume.ts';
 
-const LIMITS = { retryMax: 4, retryMs: 30_000 };
+const LIMITS = { retryMs: 2_000 };
 const SLICE = 9;
 
 interface Bench {

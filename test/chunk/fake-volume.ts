@@ -22,7 +22,6 @@ export const TEST_OPTIONS: ChunkOptions = {
   cacheBytes: 64 * 1024 * 1024,
   uploadParallel: 4,
   downloadParallel: 4,
-  retryMax: 2,
   retryMs: 5_000,
   idleFlushMs: 60_000,
   readaheadBytesMax: 8 * 1024 * 1024,

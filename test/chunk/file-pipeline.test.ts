@@ -66,7 +66,7 @@ async function run(script: Step[], inlineMax: number): Promise<void> {
       throw new Error('the test fails this put');
     }
   };
-  const chunks = testChunkStore(store, { retryMax: 1, cacheBytes: 24 * 1024 * 1024 });
+  const chunks = testChunkStore(store, { retryMs: 50, cacheBytes: 24 * 1024 * 1024 });
   const volume = new FakeVolume(memory);
   volume.inlineMax = inlineMax;
   const ino = 7;

@@ -235,7 +235,7 @@ test('a later slice is not committed before an earlier one is stored', { timeout
 });
 
 test('a failed upload is told by the flush, kept, and stored by the next', { timeout: 60_000 }, async () => {
-  const { store, volume, writer } = bench({ retryMax: 1 });
+  const { store, volume, writer } = bench({ retryMs: 50 });
   volume.inlineMax = 0;
   let broken = true;
   store.intercept = () => {
@@ -333,7 +333,7 @@ test('many writers share the budget: idle ones are committed to let others go on
 });
 
 test('a dead store does not hold everybody: failed data is given up and reported', { timeout: 60_000 }, async () => {
-  const { store, chunks, volume } = bench({ bufferBytes: 8 * MIB, retryMax: 0 });
+  const { store, chunks, volume } = bench({ bufferBytes: 8 * MIB, retryMs: 0 });
   volume.inlineMax = 0;
   store.intercept = () => {
     throw new Error('the store is away');

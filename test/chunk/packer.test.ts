@@ -19,7 +19,7 @@ interface Bench {
 function bench(): Bench {
   const memory = new MemoryStore();
   const store = new FaultyStore(memory, NO_FAULTS);
-  return { memory, store, chunks: testChunkStore(store, { retryMax: 0 }), volume: new FakeVolume(memory) };
+  return { memory, store, chunks: testChunkStore(store, { retryMs: 0 }), volume: new FakeVolume(memory) };
 }
 
 /** Everything is due at once. */

@@ -19,7 +19,7 @@ function failing(...errors: Error[]): { attempt: () => Promise<string>; attempts
   };
 }
 
-const LIMITS = { retryMax: 3, retryMs: 50_000 };
+const LIMITS = { retryMs: 50_000 };
 const passing = (): Error => new StoreError('busy', { retryable: true });
 
 test('an error that passes is not seen', { timeout: 60_000 }, async () => {
@@ -28,16 +28,41 @@ test('an error that passes is not seen', { timeout: 60_000 }, async () => {
   assert.equal(task.attempts(), 3);
 });
 
-test('attempts are bounded in count and in time', { timeout: 60_000 }, async () => {
-  const often = failing(passing(), passing(), passing(), passing(), passing());
-  await assert.rejects(withRetry('get', LIMITS, undefined, often.attempt), (error: unknown) => {
+test('time bounds the attempts, not their number', { timeout: 60_000 }, async () => {
+  const often = failing(...Array.from({ length: 12 }, passing));
+  assert.equal(await withRetry('get', { retryMs: 50_000 }, undefined, often.attempt), 'done');
+  assert.equal(often.attempts(), 13);
+  const late = failing(...Array.from({ length: 1000 }, passing));
+  await assert.rejects(withRetry('get', { retryMs: 300 }, undefined, late.attempt), (error: unknown) => {
     assert.ok(isFsError(error, 'EIO') && error.op === 'get' && error.cause instanceof StoreError);
     return true;
   });
-  assert.equal(often.attempts(), 4);
-  const late = failing(passing(), passing());
-  await assert.rejects(withRetry('get', { retryMax: 100, retryMs: 0 }, undefined, late.attempt));
-  assert.equal(late.attempts(), 1);
+  assert.ok(late.attempts() > 2);
+  const once = failing(passing(), passing());
+  await assert.rejects(withRetry('get', { retryMs: 0 }, undefined, once.attempt));
+  assert.equal(once.attempts(), 1);
+});
+
+test('a silent attempt is abandoned for the next, one that makes progress is not', { timeout: 60_000 }, async () => {
+  const signals: AbortSignal[] = [];
+  const answer = await withRetry('get', { retryMs: 30_000 }, undefined, async ({ signal }) => {
+    signals.push(signal);
+    if (signals.length > 1) return 'second';
+    return new Promise<string>(() => {});
+  });
+  assert.equal(answer, 'second');
+  assert.ok(signals[0]!.aborted && !signals[1]!.aborted);
+  let attempts = 0;
+  const slow = await withRetry('get', { retryMs: 3_000 }, undefined, async ({ progress }) => {
+    attempts++;
+    for (let i = 0; i < 8; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      progress();
+    }
+    return 'slow';
+  });
+  assert.deepEqual([slow, attempts], ['slow', 1]);
+  await assert.rejects(withRetry('put', { retryMs: 1_500 }, undefined, () => new Promise(() => {})), /EIO|no answer/);
 });
 
 test('what will not pass is not tried again', { timeout: 60_000 }, async () => {
@@ -52,7 +77,7 @@ test('what will not pass is not tried again', { timeout: 60_000 }, async () => {
 
 test('a wrong length is tried only briefly', { timeout: 60_000 }, async () => {
   const torn = failing(...Array.from({ length: 9 }, () => new WrongLengthError('k', 5, 4)));
-  await assert.rejects(withRetry('get', { retryMax: 8, retryMs: 50_000 }, undefined, torn.attempt));
+  await assert.rejects(withRetry('get', { retryMs: 50_000 }, undefined, torn.attempt));
   assert.equal(torn.attempts(), 3);
 });
 

@@ -8,7 +8,7 @@ import { withRetry } from '../../src/chunk/retry.ts';
 import { pattern } from './fake-volume.ts';
 import { errorAnswer, S3TestServer, TEST_BUCKET, TEST_KEY, TEST_REGION, TEST_SECRET } from './s3-test-server.ts';
 
-const LIMITS = { retryMax: 3, retryMs: 30_000 };
+const LIMITS = { retryMs: 2_000 };
 const good = { accessKeyId: TEST_KEY, secretAccessKey: TEST_SECRET };
 
 describe('s3 store', { timeout: 60_000 }, () => {

@@ -77,7 +77,7 @@ export class TestVolume {
     const trips = new Map<string, number>();
     const chunks = createChunkStore(
       shared(this.store),
-      { ...DEFAULT_CHUNK_OPTIONS, retryMax: 1, retryMs: 50, ...chunkOptions },
+      { ...DEFAULT_CHUNK_OPTIONS, retryMs: 50, ...chunkOptions },
       silentLogger,
     );
     const upkeep = { ...NO_UPKEEP, ...options.upkeep };

@@ -48,19 +48,24 @@ export class FaultyStore implements ObjectStore {
     return `faulty+${this.inner.url}`;
   }
 
-  async get(key: string, range: ByteRange | undefined, signal?: AbortSignal): Promise<Buffer> {
+  async get(
+    key: string,
+    range: ByteRange | undefined,
+    signal?: AbortSignal,
+    progress?: () => void,
+  ): Promise<Buffer> {
     await this.#before('get', key, this.plan.getErrorRate, signal);
-    return this.inner.get(key, range, signal);
+    return this.inner.get(key, range, signal, progress);
   }
 
-  async put(key: string, data: readonly Buffer[], signal?: AbortSignal): Promise<void> {
+  async put(key: string, data: readonly Buffer[], signal?: AbortSignal, progress?: () => void): Promise<void> {
     await this.#before('put', key, this.plan.putErrorRate, signal);
     if (this.#happens(this.plan.tornRate)) {
       const whole = Buffer.concat(data);
       await this.inner.put(key, [whole.subarray(0, Math.floor(whole.length * this.#random()))], signal);
       throw injected('put', key, 'torn write');
     }
-    await this.inner.put(key, data, signal);
+    await this.inner.put(key, data, signal, progress);
     if (this.#happens(this.plan.lostReplyRate)) throw injected('put', key, 'lost reply');
   }
 

@@ -18,10 +18,11 @@ export function sendRequest(
   pool: Pool,
   options: Dispatcher.DispatchOptions,
   signal: AbortSignal | undefined,
+  progress?: () => void,
 ): Promise<S3Response> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    pool.dispatch(options, new Collector(resolve, reject, signal));
+    pool.dispatch(options, new Collector(resolve, reject, signal, progress));
   });
 }
 
@@ -29,6 +30,7 @@ class Collector implements Dispatcher.DispatchHandler {
   readonly #resolve: (response: S3Response) => void;
   readonly #reject: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
+  readonly #progress: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #headers: S3Response['headers'] = {};
@@ -42,10 +44,12 @@ class Collector implements Dispatcher.DispatchHandler {
     resolve: (response: S3Response) => void,
     reject: (error: unknown) => void,
     signal: AbortSignal | undefined,
+    progress: (() => void) | undefined,
   ) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#signal = signal;
+    this.#progress = progress;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -64,6 +68,7 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#progress?.();
     if (this.#received + chunk.length > RESPONSE_BYTES_MAX) {
       controller.abort(new Error('the answer is too long'));
       return;

@@ -37,12 +37,15 @@ interface Call {
   headers?: Record<string, string>;
   body?: readonly Buffer[];
   signal: AbortSignal | undefined;
+  progress?: (() => void) | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 const LIST_KEYS_MAX = 1_000;
 const DELETE_KEYS_MAX = 1_000;
+/** Bodies are handed to the connection in pieces of at most this: as it takes one, the request makes progress. */
+const PIECE_BYTES = 256 * 1024;
 /** Bodies up to this long are sent as one buffer: joining them is cheaper than several writes. */
 const JOIN_BYTES_MAX = 256 * 1024;
 const NO_QUERY: readonly (readonly [string, string])[] = [];
@@ -75,10 +78,15 @@ export class S3Store implements ObjectStore {
     this.url = `s3://${bucket}/${prefix}?endpoint=${endpoint.origin}&region=${region}&style=${style}`;
   }
 
-  async get(key: string, range: ByteRange | undefined, signal?: AbortSignal): Promise<Buffer> {
+  async get(
+    key: string,
+    range: ByteRange | undefined,
+    signal?: AbortSignal,
+    progress?: () => void,
+  ): Promise<Buffer> {
     const headers: Record<string, string> = {};
     if (range !== undefined) headers.range = `bytes=${range.offset}-${range.offset + range.length - 1}`;
-    const response = await this.#send({ method: 'GET', key, headers, signal });
+    const response = await this.#send({ method: 'GET', key, headers, signal, progress });
     if (response.status === 416) return Buffer.alloc(0); // The object ends before the range.
     if (response.status !== 200 && response.status !== 206) throw this.#failure('read', key, response);
     if (range !== undefined && response.status === 200) {
@@ -88,9 +96,9 @@ export class S3Store implements ObjectStore {
     return response.body;
   }
 
-  async put(key: string, data: readonly Buffer[], signal?: AbortSignal): Promise<void> {
+  async put(key: string, data: readonly Buffer[], signal?: AbortSignal, progress?: () => void): Promise<void> {
     const headers = { 'content-type': 'application/octet-stream' };
-    const response = await this.#send({ method: 'PUT', key, headers, body: data, signal });
+    const response = await this.#send({ method: 'PUT', key, headers, body: data, signal, progress });
     if (response.status !== 200) throw this.#failure('store', key, response);
   }
 
@@ -191,10 +199,10 @@ export class S3Store implements ObjectStore {
       credentials,
       Date.now() + this.#clockSkewMs,
     );
-    const body = call.body === undefined ? null : wireBody(call.body, bytes);
+    const body = call.body === undefined ? null : wireBody(call.body, bytes, call.progress);
     // undici takes any iterable of buffers with a content-length header; its types do not say so.
     const options = { method: call.method, path: signed.target, headers: signed.headers, body: body as Buffer | null };
-    return sendRequest(this.#pool, options, call.signal);
+    return sendRequest(this.#pool, options, call.signal, call.progress);
   }
 
   /** Turns an error answer into what retry and people need to know. */
@@ -214,7 +222,8 @@ export class S3Store implements ObjectStore {
         : (ADVICE[code] ?? '');
     const retryable = isRetryableStatus(status) || isRetryableCode(code);
     const message = xmlText(xml, 'Message') ?? '';
-    return new StoreError(`${what}: ${status} ${code} ${message}${advice}`.trim(), { retryable });
+    const text = `${what}: ${status} ${code} ${message}${advice}`.trim();
+    return new StoreError(text, { retryable, retryAfterMs: retryAfterMs(response.headers['retry-after']) });
   }
 
   #learnClock(response: S3Response): void {
@@ -260,7 +269,28 @@ function payloadHash(body: readonly Buffer[] | undefined, payload: 'unsigned' | 
   return hash.digest('hex');
 }
 
-function wireBody(parts: readonly Buffer[], bytes: number): Buffer | readonly Buffer[] {
-  if (parts.length === 1) return parts[0]!;
-  return bytes <= JOIN_BYTES_MAX ? Buffer.concat(parts, bytes) : parts;
+function wireBody(
+  parts: readonly Buffer[],
+  bytes: number,
+  progress: (() => void) | undefined,
+): Buffer | Iterable<Buffer> {
+  if (bytes <= JOIN_BYTES_MAX) return parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
+  return progress === undefined ? parts : pieces(parts, progress);
+}
+
+/** The parts in pieces; asking for one tells that the connection has taken the one before. */
+function* pieces(parts: readonly Buffer[], progress: () => void): Generator<Buffer> {
+  for (const part of parts) {
+    for (let at = 0; at < part.length; at += PIECE_BYTES) {
+      yield part.subarray(at, Math.min(part.length, at + PIECE_BYTES));
+      progress();
+    }
+  }
+}
+
+/** Retry-After in milliseconds (RFC 9110 10.2.3): seconds or a date. 0 when there is none. */
+function retryAfterMs(value: string | string[] | undefined): number {
+  if (typeof value !== 'string') return 0;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : 0;
 }

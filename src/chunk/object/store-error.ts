@@ -8,16 +8,24 @@ export class StoreError extends Error {
   readonly retryable: boolean;
   /** What a program should see when this is why its write was lost. */
   readonly code: Extract<ErrnoCode, 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS'>;
+  /** How long the store asks to be left alone (Retry-After), milliseconds. */
+  readonly retryAfterMs: number;
 
   /** @param message what was wrong and what to do; must name no secret. */
   constructor(
     message: string,
-    options: { retryable: boolean; code?: 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS'; cause?: unknown },
+    options: {
+      retryable: boolean;
+      code?: 'EIO' | 'ENOSPC' | 'EDQUOT' | 'EROFS';
+      retryAfterMs?: number;
+      cause?: unknown;
+    },
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'StoreError';
     this.retryable = options.retryable;
     this.code = options.code ?? 'EIO';
+    this.retryAfterMs = options.retryAfterMs ?? 0;
   }
 }
 
