@@ -28,6 +28,9 @@ export interface VolumePlan {
   root?: string;
   /** Store URL for the directory that is meant for it. */
   storeUrl?: (directory: string) => string;
+  /** Variables and flags of the program. */
+  env?: Record<string, string>;
+  flags?: string[];
   /** Redis keeps a log, so that it can be restarted. */
   appendOnly?: boolean;
 }
@@ -44,9 +47,9 @@ export async function withVolume(plan: VolumePlan, body: (volume: ServedVolume) 
     const [store, mount] = [join(root, 'store'), join(root, 'mnt')];
     const storeUrl = plan.storeUrl?.(store) ?? `file://${store}`;
     const rootKeys = { JANUSFS_ACCESS_KEY: ACCESS_KEY, JANUSFS_SECRET_KEY: SECRET_KEY };
-    await runMain(['format', url, '--store', storeUrl], rootKeys);
+    await runMain(['format', url, '--store', storeUrl], { ...rootKeys, ...plan.env });
     await mkdir(mount);
-    started = await startMain(['serve', url, mount, '--listen', '127.0.0.1:0']);
+    started = await startMain(['serve', url, mount, '--listen', '127.0.0.1:0', ...(plan.flags ?? [])], plan.env);
     s3 = s3Client(/http:\/\/\S+/.exec(started.ready)![0], ACCESS_KEY, SECRET_KEY);
     await s3.send(new CreateBucketCommand({ Bucket: 'bkt' }));
     await body({ redis, bucket: join(mount, 'bkt'), store, s3 });
