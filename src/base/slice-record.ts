@@ -12,8 +12,8 @@
 export const CHUNK_BYTES = 64 * 1024 * 1024;
 export const BLOCK_BYTES = 4 * 1024 * 1024;
 export const SLICE_RECORD_BYTES = 24;
-/** Largest file size, bytes (16 TiB). */
-export const FILE_BYTES_MAX = 2 ** 44;
+/** Largest file size, bytes (1 PiB). */
+export const FILE_BYTES_MAX = 2 ** 50;
 const INLINE_BIT = 0x8000_0000;
 
 export interface SliceRecord {

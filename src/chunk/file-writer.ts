@@ -31,6 +31,9 @@ const OPEN_SLICES_MAX = 32;
 /** Slices not yet committed of one file; writers wait beyond it. */
 const PENDING_SLICES_MAX = 512;
 
+/** Unit of pendingBytes: that in which files take room. */
+const ROUND_BYTES = 4096;
+
 const DONE: Promise<void> = Promise.resolve();
 
 /** What a writer needs from its store. */
@@ -90,6 +93,14 @@ export class SliceFileWriter implements FileWriter {
 
   get hasPending(): boolean {
     return this.#slices.length > 0 || (this.#settled.length > 0 && this.#dropSettled() > 0);
+  }
+
+  get pendingBytes(): number {
+    let bytes = 0;
+    for (const { pos, end } of this.#slices) {
+      bytes += (Math.ceil(end / ROUND_BYTES) - Math.floor(pos / ROUND_BYTES)) * ROUND_BYTES;
+    }
+    return bytes;
   }
 
   get lastWriteUs(): number {

@@ -104,6 +104,8 @@ export interface FileWriter {
   /** Copies unflushed bytes that overlap into `out` (file offset of out[0] = offset) over what the reader filled in. */
   overlayPending(offset: number, out: Buffer): void;
   readonly hasPending: boolean;
+  /** Bytes of the pending writes, each rounded up to blocks of 4 KiB. */
+  readonly pendingBytes: number;
   /** File size as this mount must show it: max(committed size, end of pending writes). */
   pendingEnd(committedSize: number): number;
   /** nowUs() of the sink at the last unflushed write, 0 when none. */

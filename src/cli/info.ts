@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../base/slice-record.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Meta } from '../meta/api.ts';
-import { type Attr, type Entry, type Ino, ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../meta/types.ts';
+import { type Attr, allocatedBytes, type Entry, type Ino, ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../meta/types.ts';
 import { type CommandCall, defineCommand } from './command-spec.ts';
 import { pathWithoutLinks } from './mount-path.ts';
 import { mountHolding } from './mount-registry.ts';
@@ -58,6 +58,7 @@ interface Info {
   gid: number;
   nlink: number;
   sizeBytes: number;
+  allocatedBytes: number;
   modified: string;
   version: number;
   etag: string | undefined;
@@ -86,6 +87,7 @@ async function readInfo(meta: Meta, path: string): Promise<Info> {
     gid: attr.gid,
     nlink: attr.nlink,
     sizeBytes: attr.size,
+    allocatedBytes: allocatedBytes(attr),
     modified: new Date(attr.mtimeSec * 1000 + attr.mtimeNsec / 1e6).toISOString(),
     version: attr.version,
     etag: s3?.version === attr.version ? s3.etag : undefined,
@@ -135,7 +137,7 @@ function formatInfo(info: Info): string {
   const lines = [
     `${info.path}: ${info.kind}, inode ${info.ino}`,
     `  mode ${info.mode}, uid ${info.uid}, gid ${info.gid}, ${info.nlink} link${info.nlink === 1 ? '' : 's'}`,
-    `  ${formatBytes(info.sizeBytes)} (${info.sizeBytes} bytes), modified ${info.modified}, content version ${info.version}`,
+    `  ${formatBytes(info.sizeBytes)} (${info.sizeBytes} bytes, ${info.allocatedBytes} allocated), modified ${info.modified}, content version ${info.version}`,
   ];
   if (info.linkTarget !== undefined) lines.push(`  -> ${info.linkTarget}`);
   if (info.etag !== undefined) lines.push(`  S3: etag "${info.etag}", type ${info.contentType ?? 'not set'}`);

@@ -4,7 +4,7 @@
  * may be reused for every reply because a reply is sent before the next one is encoded.
  */
 import type { Attr, ByteString, Ino, VolumeUsage } from '../meta/types.ts';
-import { NAME_BYTES_MAX, S_IFMT } from '../meta/types.ts';
+import { allocatedBytes, NAME_BYTES_MAX, S_IFMT } from '../meta/types.ts';
 import type { Validity } from '../vfs/types.ts';
 import {
   ATTR_OUT_BYTES,
@@ -148,7 +148,7 @@ export function encodeStatx(out: WireBuffer, attr: Attr, validity: Validity): nu
   words[stat + 7] = attr.mode;
   putU64(words, stat + 8, attr.ino);
   putU64(words, stat + 10, attr.size);
-  putU64(words, stat + 12, Math.ceil(attr.size / 512));
+  putU64(words, stat + 12, Math.ceil(allocatedBytes(attr) / 512));
   putStatxTime(words, stat + 16, attr.atimeSec, attr.atimeNsec);
   putStatxTime(words, stat + 20, attr.btimeSec, attr.btimeNsec);
   putStatxTime(words, stat + 24, attr.ctimeSec, attr.ctimeNsec);
@@ -234,7 +234,7 @@ function putEntry(words: Uint32Array, at: number, attr: Attr, validity: Validity
 function putAttr(words: Uint32Array, at: number, attr: Attr): void {
   putU64(words, at, attr.ino);
   putU64(words, at + 2, attr.size);
-  putU64(words, at + 4, Math.ceil(attr.size / 512));
+  putU64(words, at + 4, Math.ceil(allocatedBytes(attr) / 512));
   putU64(words, at + 6, attr.atimeSec);
   putU64(words, at + 8, attr.mtimeSec);
   putU64(words, at + 10, attr.ctimeSec);

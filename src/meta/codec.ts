@@ -11,7 +11,7 @@ import {
   NAME_BYTES_MAX,
 } from './types.ts';
 
-export const ATTR_BYTES = 104;
+export const ATTR_BYTES = 112;
 const NO_CALLER = Buffer.alloc(0);
 
 /** Reads an unsigned 64-bit number below 2^53. */
@@ -31,7 +31,7 @@ export function writeI64(to: Buffer, at: number, value: number): void {
   to.writeInt32LE(high, at + 4);
 }
 
-/** Reads the 104 bytes of an inode's attributes. */
+/** Reads the 112 bytes of an inode's attributes. */
 export function decodeAttr(ino: Ino, packed: Buffer): Attr {
   if (packed.length !== ATTR_BYTES) throw wrongAttrBytes(ino, packed.length);
   return decodeAttrAt(ino, packed, 0);
@@ -62,10 +62,11 @@ function decodeAttrAt(ino: Ino, from: Buffer, at: number): Attr {
     parent: readU64(from, at + 80),
     version: readU64(from, at + 88),
     mtimeSetUs: readU64(from, at + 96),
+    sparseBytes: readU64(from, at + 104),
   };
 }
 
-/** Packs attributes into their 104 bytes. */
+/** Packs attributes into their 112 bytes. */
 export function encodeAttr(attr: Attr): Buffer {
   const out = Buffer.allocUnsafe(ATTR_BYTES);
   out.writeUInt32LE(attr.mode, 0);
@@ -86,6 +87,7 @@ export function encodeAttr(attr: Attr): Buffer {
   writeI64(out, 80, attr.parent);
   writeI64(out, 88, attr.version);
   writeI64(out, 96, attr.mtimeSetUs);
+  writeI64(out, 104, attr.sparseBytes);
   return out;
 }
 

@@ -232,7 +232,7 @@ function packSetattr(request: SetattrRequest): { which: number; fields: Buffer }
     fields.writeUInt32LE(gid, 8);
   }
   if (size !== undefined) {
-    if (size > FILE_BYTES_MAX) throw new FsError('EFBIG', 'setattr', 'files are limited to 16 TiB');
+    if (size > FILE_BYTES_MAX) throw new FsError('EFBIG', 'setattr', 'files are limited to 1 PiB');
     if (!Number.isInteger(size) || size < 0) throw new FsError('EINVAL', 'setattr', `${size} is no size`);
     which |= SET.size;
     writeI64(fields, 12, size);

@@ -36,8 +36,8 @@ export const FLAG_IMPLICIT = 8;
 export const FLAG_MARKER = 16;
 /** The inode has, or once had, several names: `p<ino>` holds them. */
 export const FLAG_LINKS = 32;
-/** mtime was set by utimens at the time ctime tells: a commit of an earlier write leaves it. */
-export const FLAG_MTIME = 64;
+/** It has a hole of a whole block: Attr.sparseBytes counts what it takes. */
+export const FLAG_SPARSE = 64;
 
 /** Attributes of an inode. Times are server time; seconds are signed and exact within +-2^53. */
 export interface Attr {
@@ -65,6 +65,18 @@ export interface Attr {
   version: number;
   /** When utimens set mtime, server microseconds; 0 when mtime tells a change of the content. */
   mtimeSetUs: number;
+  /** Bytes of the blocks with data, of a file with FLAG_SPARSE; see allocatedBytes(). */
+  sparseBytes: number;
+}
+
+/** Unit in which files take room, bytes. */
+export const ALLOCATION_BYTES = 4096;
+
+/** Room that an inode takes, as st_blocks tells it: blocks with data of a file, without its holes. */
+export function allocatedBytes(attr: Attr): number {
+  if ((attr.mode & S_IFMT) !== S_IFREG) return attr.size;
+  if ((attr.flags & FLAG_SPARSE) !== 0) return attr.sparseBytes;
+  return Math.ceil(attr.size / ALLOCATION_BYTES) * ALLOCATION_BYTES;
 }
 
 export interface Timestamp {

@@ -13,6 +13,8 @@ import { checkAlive, shownAttr, storedAttr, type VfsState } from './vfs-state.ts
 
 const PERMISSION_BITS = 0o7777;
 const S_ISGID = 0o2000;
+/** fallocate of less than this part of the volume is not checked against what is free. */
+const ROOM_SHARE = 1024;
 /** Inodes whose pages the kernel may keep over a close, count. */
 const KEPT_PAGES_MAX = 65_536;
 /** A create that keeps meeting a file that vanishes again. */
@@ -283,6 +285,7 @@ export class FileOps {
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate');
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
     if (!canWrite(handle.flags)) throw new FsError('EBADF', 'fallocate');
+    if (mode !== 'punch') await this.#checkRoom(length);
     await file.exclusive(async () => {
       const { attrs, meta, files } = this.#state;
       const token = attrs.token();
@@ -292,6 +295,15 @@ export class FileOps {
       files.contentChanged(file.ino, attr.version);
       await this.#tellPrivileges(before, attr);
     });
+  }
+
+  /** Nothing is reserved, but what could never be stored is refused at once, as statfs would have it. */
+  async #checkRoom(bytes: number): Promise<void> {
+    const { capacityBytes } = this.#state.options;
+    // The usage costs a trip: only who asks for a good part of the volume pays it.
+    if (bytes <= capacityBytes / ROOM_SHARE) return;
+    const { usedBytes } = await this.#state.meta.usage();
+    if (bytes > capacityBytes - usedBytes) throw new FsError('ENOSPC', 'fallocate');
   }
 
   /** @throws FsError ENXIO at or behind the end of file. */

@@ -59,7 +59,7 @@ export class SliceObjectWriter implements ObjectWriter {
     return this.#sizeBytes;
   }
 
-  /** @throws FsError EFBIG beyond 16 TiB; EIO when the store keeps refusing the bytes. */
+  /** @throws FsError EFBIG beyond 1 PiB; EIO when the store keeps refusing the bytes. */
   write(data: Buffer): Promise<void> | undefined {
     if (this.#ended) throw new FsError('EBADF', 'write', 'the object is finished');
     const offset = this.#sizeBytes;

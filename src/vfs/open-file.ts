@@ -17,7 +17,7 @@ import type {
 } from '../chunk/types.ts';
 import type { CommitReply } from '../meta/api.ts';
 import { timestampOf } from '../meta/server-clock.ts';
-import type { Attr, Ino } from '../meta/types.ts';
+import { type Attr, allocatedBytes, FLAG_SPARSE, type Ino } from '../meta/types.ts';
 import type { DataPath } from './data-path.ts';
 import { InodeLock } from './inode-lock.ts';
 import { KernelPages } from './kernel-pages.ts';
@@ -142,6 +142,12 @@ export class OpenFile {
     if (writer?.hasPending !== true || writer.lastWriteUs === 0) return attr;
     const shown = { ...attr, size: writer.pendingEnd(attr.size), ...timesAfterWrite(attr, writer.lastWriteUs) };
     if (this.#dropsSetId) shown.mode = withoutSetId(shown.mode);
+    // At most what is written more, and exactly the size where that leaves no hole.
+    const roomBytes = allocatedBytes(attr) + writer.pendingBytes;
+    if (roomBytes < allocatedBytes(shown)) {
+      shown.flags |= FLAG_SPARSE;
+      shown.sparseBytes = roomBytes;
+    }
     this.#shown = shown;
     return shown;
   }
@@ -346,6 +352,7 @@ export class OpenFile {
       shown.ctimeSec === attr.ctimeSec &&
       shown.ctimeNsec === attr.ctimeNsec &&
       shown.size === attr.size &&
+      allocatedBytes(shown) === allocatedBytes(attr) &&
       shown.mode === attr.mode;
     if (!same) this.#events.kernelStale(this.ino, false);
   }

@@ -405,7 +405,7 @@ test('pending bytes show over what a reader found', { timeout: 60_000 }, async (
   );
 });
 
-test('a file larger than 16 TiB is refused', { timeout: 60_000 }, async () => {
+test('a file larger than 1 PiB is refused', { timeout: 60_000 }, async () => {
   const { writer } = bench();
   const refused = writer.write(FILE_BYTES_MAX, Buffer.from('x'), false);
   await assert.rejects(

@@ -39,6 +39,7 @@ const ATTR: Attr = {
   parent: 1,
   version: 1,
   mtimeSetUs: 0,
+    sparseBytes: 0,
 };
 
 /** A request of the given opcode: header, body words, bytes, extensions. */
@@ -124,7 +125,7 @@ describe('replies', () => {
   test('fuse_attr_out', () => {
     assert.equal(encodeAttr(out, ATTR, { entrySec: 1, attrSec: 1.5 }), 16 + 104);
     assert.deepEqual([at(16), at32(24)], [1n, 500_000_000]);
-    assert.deepEqual([at(32), at(40), at(48)], [2n ** 40n + 5n, 2n ** 33n + 1n, 2n ** 24n + 1n]);
+    assert.deepEqual([at(32), at(40), at(48)], [2n ** 40n + 5n, 2n ** 33n + 1n, 2n ** 24n + 8n]);
     assert.deepEqual([out.bytes.readBigInt64LE(56), at(64), at(72)], [-1n, 2n ** 35n, 7n]);
     assert.deepEqual([80, 84, 88, 92, 96, 100, 104, 108].map(at32), [1, 2, 3, 0o100644, 3, 1000, 2000, 0x12c4]);
   });

@@ -158,7 +158,7 @@ test('fallocate extends, punches and zeroes', LIMIT, async () => {
   const extended = await m.data.fallocate(ino, 'extend', 0, 20, false);
   assert.equal(extended.size, 20);
   await fails('EINVAL', m.data.fallocate(ino, 'extend', 0, 0, false));
-  await fails('EFBIG', m.data.fallocate(ino, 'extend', 2 ** 44, 1, false));
+  await fails('EFBIG', m.data.fallocate(ino, 'extend', 2 ** 50, 1, false));
   await checkVolume(m.engine);
 });
 
@@ -169,16 +169,20 @@ test('seek finds data and holes, over chunks', LIMIT, async () => {
   assert.equal(await m.data.seek(ino, 5, 'hole'), 5);
   await fails('ENXIO', m.data.seek(ino, 5, 'data'));
   const far = 290 * CHUNK_BYTES;
-  await writeInline(m, ino, far + 10, Buffer.from('abc'));
-  assert.equal(await m.data.seek(ino, 0, 'data'), far + 10);
-  assert.equal(await m.data.seek(ino, far + 11, 'hole'), far + 13);
-  assert.equal(await m.data.seek(ino, far + 12, 'data'), far + 12);
-  await m.data.fallocate(ino, 'punch', far + 11, 1, false);
-  assert.equal(await m.data.seek(ino, far + 10, 'hole'), far + 11);
-  assert.equal(await m.data.seek(ino, far + 11, 'data'), far + 12);
+  await writeInline(m, ino, far + 5000, Buffer.from('abc'));
+  assert.equal(await m.data.seek(ino, 0, 'data'), far + 4096, 'data begins where its block does');
+  assert.equal(await m.data.seek(ino, far + 4200, 'data'), far + 4200);
+  assert.equal(await m.data.seek(ino, far + 8000, 'data'), far + 8000);
+  assert.equal(await m.data.seek(ino, far + 5001, 'hole'), far + 8192, 'and ends where its block does');
+  assert.equal(await m.data.seek(ino, far + 100, 'hole'), far + 100);
+  await m.data.fallocate(ino, 'punch', far + 5001, 1, false);
+  assert.equal(await m.data.seek(ino, far + 5000, 'hole'), far + 8192, 'a part of a block is no hole');
+  await m.data.fallocate(ino, 'punch', far + 4096, 4096, false);
+  await fails('ENXIO', m.data.seek(ino, 5, 'data'));
   await fails('ENXIO', m.data.seek(ino, 300 * CHUNK_BYTES, 'hole'));
   await writeInline(m, ino, 300 * CHUNK_BYTES, Buffer.from('end'));
   assert.equal(await m.data.seek(ino, 300 * CHUNK_BYTES, 'hole'), 300 * CHUNK_BYTES + 3);
+  await checkVolume(m.engine);
 });
 
 test('a clone shares slices, and packing or removing one side leaves the other', LIMIT, async () => {

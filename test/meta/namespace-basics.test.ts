@@ -268,8 +268,8 @@ test('setattr: size', LIMIT, async () => {
   assert.equal(same.version, grown.version, 'the content is what it was');
   assert.ok(later(same, grown, 'mtime'), 'truncate to the same size moves mtime');
   assert.equal(same.mode, S_IFREG | 0o755);
-  await fails('EFBIG', m.ns.setattr(attr.ino, { size: 2 ** 44 + 1 }, KERNEL));
-  assert.equal((await m.ns.setattr(attr.ino, { size: 2 ** 44 }, KERNEL)).size, 2 ** 44);
+  await fails('EFBIG', m.ns.setattr(attr.ino, { size: 2 ** 50 + 1 }, KERNEL));
+  assert.equal((await m.ns.setattr(attr.ino, { size: 2 ** 50 }, KERNEL)).size, 2 ** 50);
   assert.equal((await m.ns.setattr(attr.ino, { size: 0 }, KERNEL)).size, 0);
   await fails('EISDIR', m.ns.setattr(dir, { size: 0 }, KERNEL));
   await fails('EINVAL', m.ns.setattr(attr.ino, { size: -1 }, KERNEL));

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { unpackSliceRecords } from '../../src/base/slice-record.ts';
 import { decodeAttr, decodeMember, readU64 } from '../../src/meta/codec.ts';
 import type { Engine } from '../../src/meta/engine.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
+import {
+  ALLOCATION_BYTES,
+  allocatedBytes,
+  FLAG_SPARSE,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from '../../src/meta/types.ts';
 
 /** Everything a volume holds, read key by key. */
 async function readVolume(engine: Engine) {
@@ -99,6 +107,26 @@ export async function checkVolume(engine: Engine): Promise<Set<number>> {
   return new Set([...counts.keys()].filter((id) => !inline.has(id)));
 }
 
+/** Bytes of the blocks in which a file's records show data. */
+async function roomOf(engine: Engine, keys: string[], ino: number): Promise<number> {
+  let blocks = 0;
+  for (const key of keys.filter((name) => name.startsWith(`s${ino}:`))) {
+    const shown = new Map<number, Uint8Array>();
+    for (const { id, pos, len } of unpackSliceRecords((await engine.command('GET', [engine.key(key)])) as Buffer)) {
+      for (let at = pos; at < pos + len; ) {
+        const block = Math.floor(at / ALLOCATION_BYTES);
+        const from = at - block * ALLOCATION_BYTES;
+        const to = Math.min(ALLOCATION_BYTES, from + pos + len - at);
+        if (id !== 0 && !shown.has(block)) shown.set(block, new Uint8Array(ALLOCATION_BYTES));
+        shown.get(block)?.fill(id === 0 ? 0 : 1, from, to);
+        at += to - from;
+      }
+    }
+    for (const bytes of shown.values()) if (bytes.includes(1)) blocks++;
+  }
+  return blocks * ALLOCATION_BYTES;
+}
+
 async function checkTree(engine: Engine, keys: string[], counter: (name: string) => number): Promise<void> {
   let bytes = 0;
   let inodes = 0;
@@ -108,7 +136,12 @@ async function checkTree(engine: Engine, keys: string[], counter: (name: string)
     if (ino !== 1) inodes += 1;
     const attr = decodeAttr(ino, (await engine.command('GET', [engine.key(key)])) as Buffer);
     const type = attr.mode & S_IFMT;
-    if (type === S_IFREG || type === S_IFLNK) bytes += attr.size;
+    if (type === S_IFREG || type === S_IFLNK) bytes += allocatedBytes(attr);
+    if (type === S_IFREG && (attr.flags & FLAG_SPARSE) !== 0) {
+      // A block may keep its room when what was in it has been cut off, as on a disk.
+      const [low, high] = [await roomOf(engine, keys, ino), allocatedBytes({ ...attr, flags: 0 })];
+      assert.ok(attr.sparseBytes >= low && attr.sparseBytes <= high, `${attr.sparseBytes} bytes of inode ${ino}`);
+    }
     if (type !== S_IFDIR || attr.nlink === 0) continue;
     const entries = (await members(engine, `d${ino}`)).map((member) => decodeMember(member));
     const subdirs = entries.filter((entry) => entry.dir).length;

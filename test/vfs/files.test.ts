@@ -158,7 +158,7 @@ test('fallocate, holes and lseek', { timeout }, async () => {
   await assert.rejects(vfs.lseek(ROOT, handle, 20_000, 'data'), (error) => isFsError(error, 'ENXIO'));
   await assert.rejects(vfs.fallocate(ROOT, handle, 8, 0, 4096), (error) => isFsError(error, 'EOPNOTSUPP'));
   await assert.rejects(vfs.fallocate(ROOT, handle, 0, 0, 0), (error) => isFsError(error, 'EINVAL'));
-  await assert.rejects(vfs.fallocate(ROOT, handle, 0, 2 ** 44, 1), (error) => isFsError(error, 'EFBIG'));
+  await assert.rejects(vfs.fallocate(ROOT, handle, 0, 2 ** 50, 1), (error) => isFsError(error, 'EFBIG'));
   await close(vfs, handle);
 });
 

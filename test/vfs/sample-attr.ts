@@ -21,6 +21,7 @@ export function sampleAttr(changes: Partial<Attr> & { ino: number }): Attr {
     parent: 1,
     version: 1,
     mtimeSetUs: 0,
+    sparseBytes: 0,
     ...changes,
   };
 }

@@ -5,6 +5,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 --@include pieces
 local source, target = ARGV[4], ARGV[6]
@@ -64,15 +65,19 @@ while done < last and count < most and chunks < 64 do
   chunk, chunks = chunk + 1, chunks + 1
 end
 
-for _, index in ipairs(order) do
-  local into = out[index]
-  if #into.packed > 0 then chunk_append(target, index, table.concat(into.packed)) end
-  slices_share(target, index, into.shared)
-end
 local copied = done - from
-local size = math.max(t.size, to + copied)
-used_add(size - t.size)
-t.size = size
+local before = allocated(t)
+local function store()
+  for _, index in ipairs(order) do
+    local into = out[index]
+    if #into.packed > 0 then chunk_append(target, index, table.concat(into.packed)) end
+    slices_share(target, index, into.shared)
+  end
+end
+if has(s.flags, F_SPARSE) or block_down(to) > block_up(t.size) then make_sparse(t) end
+if has(t.flags, F_SPARSE) then recount(target, t, to, to + copied, store) else store() end
+t.size = math.max(t.size, to + copied)
+used_add(allocated(t) - before)
 content_changed(t)
 drop_privileges(target, t, ARGV[10] == '1')
 local packed = attr_set(target, t)

@@ -7,6 +7,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 --@include pieces
 local ino = ARGV[4]
@@ -23,9 +24,11 @@ end
 local size = math.max(a.size, pieces_end(pieces))
 if size > FILE_MAX then return { 'EFBIG' } end
 
+local before = allocated(a)
+pieces_count(ino, a, pieces)
 local ids, inline_bytes, counts = pieces_store(ino, pieces, ARGV, 10)
-used_add(size - a.size)
 a.size = size
+used_add(allocated(a) - before)
 a.version = a.version + 1
 commit_times(a, tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] >= '2')
 drop_privileges(ino, a, ARGV[8] == '1' or ARGV[8] == '3')

@@ -5,6 +5,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 local ino, chunk, prefix, replacement = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local packed = chunk_records(ino, chunk)

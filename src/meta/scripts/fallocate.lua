@@ -4,6 +4,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 --@include pieces
 local ino, mode, offset, length = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -24,13 +25,19 @@ if mode == 'keep-size' then
   touch_change(a)
   return attributes_changed()
 end
-if mode ~= 'extend' then content_zero(ino, offset, math.min(last, a.size)) end
+local before = allocated(a)
+if mode ~= 'extend' and offset < a.size then
+  local stop = math.min(last, a.size)
+  make_sparse(a)
+  recount(ino, a, offset, stop, function() content_zero(ino, offset, stop) end)
+end
 if last > a.size and (mode == 'extend' or mode == 'zero') then
-  used_add(last - a.size)
+  if last > block_up(a.size) then make_sparse(a) end
   a.size = last
 elseif mode == 'extend' then
   touch_change(a)
   return attributes_changed()
 end
+used_add(allocated(a) - before)
 content_changed(a)
 return attributes_changed()

@@ -12,5 +12,5 @@ call('HSET', P .. 'n', 'ino', 1, 'sid', 0, 'bytes', 0, 'inodes', 0, 'inline', 0)
 if #ARGV > 4 then call('HSET', P .. 'users', unpack(ARGV, 5)) end
 attr_set('1', { mode = S_IFDIR + tonumber(ARGV[2]), uid = tonumber(ARGV[3]), gid = tonumber(ARGV[4]), nlink = 2,
   size = 4096, rdev = 0, flags = 0, as = s, an = n, ms = s, mn = n, cs = s, cn = n, bs = s, bn = n, parent = 1,
-  version = 1, set_us = 0 })
+  version = 1, set_us = 0, alloc = 0 })
 return { 'OK' }

@@ -2,6 +2,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 call('ZREM', P .. 'pkup', ARGV[4] .. ':' .. SID)
 local pack = call('HGET', P .. 'pk', ARGV[4])

@@ -6,6 +6,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 local pack, pack_bytes = ARGV[4], tonumber(ARGV[5])
 if not call('ZSCORE', P .. 'pkup', pack .. ':' .. SID) then return { 'ESTALE' } end

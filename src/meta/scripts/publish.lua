@@ -13,6 +13,7 @@
 --@include inodes
 --@include access
 --@include map
+--@include space
 --@include slices
 --@include pieces
 --@include holds
@@ -98,7 +99,7 @@ else
   ino, a = inode_new(S_IFREG, uid, gid, parent.ino)
   a.size = tonumber(ARGV[22])
   ids = pieces_store(ino, pieces, ARGV, 25 + 2 * xattr_count)
-  used_add(a.size)
+  used_add(allocated(a))
 end
 a.uid, a.gid, a.mode = uid, gid, S_IFREG + bit.band(tonumber(ARGV[12]), 4095)
 inherit_group(parent.attr, a)

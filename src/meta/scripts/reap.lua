@@ -4,6 +4,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 --@include holds
 --@include uploads

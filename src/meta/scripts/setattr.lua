@@ -6,6 +6,7 @@
 --@include core
 --@include mutate
 --@include map
+--@include space
 --@include slices
 --@include access
 local ino, caller, which = ARGV[4], caller_of(ARGV[5]), tonumber(ARGV[6])

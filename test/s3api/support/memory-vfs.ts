@@ -187,7 +187,7 @@ export class MemoryVolume {
       ctimeSec: 1,
       ctimeNsec: 0,
     };
-    const born = { btimeSec: 1_600_000_000, btimeNsec: 0, parent: ROOT_INO, version: 1, mtimeSetUs: 0 };
+    const born = { btimeSec: 1_600_000_000, btimeNsec: 0, parent: ROOT_INO, version: 1, mtimeSetUs: 0, sparseBytes: 0 };
     return { ino: this.#nextIno++, mode, uid, gid, nlink: 1, size: 0, rdev: 0, flags: 0, ...times, ...born };
   }
 }

@@ -8,8 +8,8 @@ local S_IFMT, S_IFDIR, S_IFREG, S_IFLNK = 0xF000, 0x4000, 0x8000, 0xA000
 local F_XATTR, F_ACL, F_S3, F_IMPLICIT, F_MARKER, F_LINKS = 1, 2, 4, 8, 16, 32
 local CHUNK = 67108864
 
--- 104 bytes, see docs/FORMAT.md.
-local ATTR = '<I4I4I4I4I8I4I4i8I4i8I4i8I4i8I4I8I8I8'
+-- 112 bytes, see docs/FORMAT.md.
+local ATTR = '<I4I4I4I4I8I4I4i8I4i8I4i8I4i8I4I8I8I8I8'
 
 local function fmt(number)
   return string.format('%.0f', number)
@@ -18,13 +18,13 @@ end
 local function attr_unpack(packed)
   local a = {}
   a.mode, a.uid, a.gid, a.nlink, a.size, a.rdev, a.flags, a.as, a.an, a.ms, a.mn, a.cs, a.cn, a.bs, a.bn, a.parent, a.version,
-    a.set_us = struct.unpack(ATTR, packed)
+    a.set_us, a.alloc = struct.unpack(ATTR, packed)
   return a
 end
 
 local function attr_pack(a)
   return struct.pack(ATTR, a.mode, a.uid, a.gid, a.nlink, a.size, a.rdev, a.flags, a.as, a.an, a.ms, a.mn, a.cs, a.cn,
-    a.bs, a.bn, a.parent, a.version, a.set_us)
+    a.bs, a.bn, a.parent, a.version, a.set_us, a.alloc)
 end
 
 -- Attributes of an inode (string ino), or nil.

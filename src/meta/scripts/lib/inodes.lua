@@ -12,7 +12,7 @@ local function inode_new(mode, uid, gid, parent)
   local dir = bit.band(mode, S_IFMT) == S_IFDIR
   return new_ino(), { mode = mode, uid = uid, gid = gid, nlink = dir and 2 or 1, size = dir and 4096 or 0, rdev = 0,
     flags = 0, as = NOW_S, an = NOW_N, ms = NOW_S, mn = NOW_N, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N,
-    parent = tonumber(parent), version = 1, set_us = 0 }
+    parent = tonumber(parent), version = 1, set_us = 0, alloc = 0 }
 end
 
 -- A set-group-id directory gives its group to what is made in it, and the bit itself to directories.

@@ -6,7 +6,7 @@
 local RECORD = '<I4I8I4I4I4'
 local RECORD_BYTES = 24
 local INLINE_BIT = 2147483648
-local FILE_MAX = 17592186044416
+local FILE_MAX = 1125899906842624
 
 local function chunk_key(ino, chunk)
   return P .. 's' .. ino .. ':' .. chunk

@@ -20,7 +20,7 @@ local function inode_free(ino, a, left)
   call('DEL', P .. 'i' .. ino, P .. 'd' .. ino, P .. 'x' .. ino, P .. 'o' .. ino, P .. 'p' .. ino, P .. 'l' .. ino,
     P .. 'a' .. ino, P .. 'k' .. ino)
   call('HINCRBY', P .. 'n', 'inodes', -1)
-  if not is_dir(a) then used_add(-a.size) end
+  if not is_dir(a) then used_add(-allocated(a)) end
   left.count = left.count - 1
   return true
 end

@@ -1,4 +1,4 @@
--- Included (after core, mutate and map) by scripts that add or take away slice records.
+-- Included (after core, mutate, map and space) by scripts that add or take away slice records.
 --
 --   b<id>           bytes of an inline slice
 --   inq             zset of inline slices by age: score = commit ms, member = <I8I8I4I4> id, ino, chunk, size
@@ -7,7 +7,7 @@
 --   pkdead          zset: pack id by dead bytes
 --   pkup            zset: `pack:session` being uploaded, by deadline
 --   gc              zset: `id:size` of stored slices without a record, by the time they may be deleted
---   n               counters `bytes` (sum of file sizes) and `inline` (bytes held in b<id>)
+--   n               counters `bytes` (what files take) and `inline` (bytes held in b<id>)
 --
 -- Every record is one reference. Content changes bump the version; moving bytes (packing, compaction) does not.
 -- Chunks dropped at once in the calling script; more are handed to an unnamed inode that `reap` frees in steps.
@@ -202,7 +202,7 @@ end
 local function make_waste()
   local waste = new_ino()
   local a = { mode = S_IFREG, uid = 0, gid = 0, nlink = 0, size = 0, rdev = 0, flags = 0, as = 0, an = 0, ms = 0,
-    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 1, version = 0, set_us = 0 }
+    mn = 0, cs = NOW_S, cn = NOW_N, bs = NOW_S, bn = NOW_N, parent = 1, version = 0, set_us = 0, alloc = 0 }
   attr_set(waste, a)
   call('HINCRBY', P .. 'n', 'inodes', 1)
   call('ZADD', P .. 'del', NOW_MS, waste)
@@ -273,7 +273,8 @@ end
 -- a.size and a.version; times, attr_set and stale_inode are the caller's. Answers whether the size changed.
 local function content_resize(ino, a, size)
   if size == a.size then return false end
-  if size < a.size then
+  local before = allocated(a)
+  local function cut_off()
     local cut = size % CHUNK
     local first = math.floor(size / CHUNK)
     if cut > 0 then
@@ -282,8 +283,17 @@ local function content_resize(ino, a, size)
     end
     slices_drop(ino, first, math.floor((a.size - 1) / CHUNK))
   end
-  used_add(size - a.size)
+  if size > block_up(a.size) then
+    make_sparse(a)
+  elseif size < a.size and has(a.flags, F_SPARSE) then
+    recount(ino, a, size, a.size, cut_off)
+    a.alloc = math.min(a.alloc, block_up(size))
+    if size == 0 then a.flags = a.flags - F_SPARSE end
+  elseif size < a.size then
+    cut_off()
+  end
   a.size = size
+  used_add(allocated(a) - before)
   a.version = a.version + 1
   return true
 end
