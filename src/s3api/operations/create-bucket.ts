@@ -3,7 +3,7 @@ import { isBucketName } from '../bucket-name.ts';
 import { isS3Error, S3Error } from '../errors.ts';
 import { refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
-import { childText, parseXml } from '../xml.ts';
+import { childToken, parseXml } from '../xml.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 /** AWS's first region, where making one's own bucket again succeeds. */
@@ -57,7 +57,7 @@ function refuseSettings(request: S3Request): void {
 
 function checkConfiguration(body: Buffer, region: string): void {
   if (body.length === 0) return;
-  const constraint = childText(parseXml(body, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim() ?? '';
+  const constraint = childToken(parseXml(body, 'CreateBucketConfiguration'), 'LocationConstraint') ?? '';
   if (constraint === '' || constraint === region) return;
   throw new S3Error('InvalidLocationConstraint', {
     message: `The specified location-constraint is not valid. This endpoint's region is ${region}.`,

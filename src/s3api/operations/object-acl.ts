@@ -4,7 +4,7 @@ import { findObject, refuseVersion } from '../find-object.ts';
 import { effectiveHeaders, refuseCannedAcl, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { ownerElements, ownerId } from '../owner.ts';
-import { child, childrenOf, childText, parseXml, wrap, xmlDocument } from '../xml.ts';
+import { child, childrenOf, childToken, parseXml, wrap, xmlDocument } from '../xml.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
@@ -60,8 +60,8 @@ export function refuseOtherGrants(body: Buffer, uid: number): void {
   for (const grant of childrenOf(list, 'Grant')) {
     const grantee = child(grant, 'Grantee');
     if (grantee === undefined) throw new S3Error('MalformedACLError');
-    const own = childText(grantee, 'ID')?.trim() === ownerId(uid);
-    if (own && childText(grant, 'Permission')?.trim() === 'FULL_CONTROL') continue;
+    const own = childToken(grantee, 'ID') === ownerId(uid);
+    if (own && childToken(grant, 'Permission') === 'FULL_CONTROL') continue;
     throw new S3Error('NotImplemented', {
       message: 'Only the ACL that gives the owner full control is implemented; objects are private to their owner.',
     });
