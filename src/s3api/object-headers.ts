@@ -5,15 +5,17 @@
  * |--------------------------------|-------------------------------------------------------------------------------|
  * | Content-Type                   | xattr user.mime_type, where both doors see it; a type that says nothing stays in the record |
  * | Cache-Control, Expires, ...    | the S3 record, opaque                                                         |
- * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME            |
+ * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME; one too long for an xattr: the S3 record |
  * | x-amz-tagging                  | the S3 record's tags                                                          |
  * What asks for something the gateway does not do (encryption, locks, grants, appends) is refused, never ignored.
  */
 import type { WalkReply } from '../meta/api.ts';
 import type { S3Record } from '../meta/types.ts';
 import type { RequestHeaders } from './conditions.ts';
+import { decodeWords, encodeWords } from './encoded-words.ts';
 import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
+import { lowerAscii, trimBlanks } from './header-text.ts';
 import type { S3Request } from './operation.ts';
 import { parseTaggingHeader } from './tags.ts';
 import { httpDate } from './times.ts';
@@ -27,8 +29,8 @@ const MIME_XATTR = 'user.mime_type';
 const META_PREFIX = 'x-amz-meta-';
 /** Bytes of all names and values of user metadata in a request. */
 const METADATA_BYTES_MAX = 2048;
-/** XATTR_NAME_BYTES_MAX less `user.`. */
-const METADATA_NAME_BYTES_MAX = 250;
+/** Linux's limit; longer names of metadata stay in the S3 record. */
+const XATTR_NAME_BYTES_MAX = 255;
 /** Bytes of user metadata in a response: a mount may set more, and clients bound the size of a header section. */
 const METADATA_ANSWER_BYTES_MAX = 8192;
 
@@ -83,7 +85,7 @@ export function effectiveHeaders(request: S3Request): RequestHeaders {
   // Most presigned URLs carry nothing but the signature: they cost no copy of the headers.
   let merged: Record<string, string | undefined> | undefined;
   for (const [name, value] of request.query) {
-    const lower = name.toLowerCase();
+    const lower = lowerAscii(name);
     if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower) || isChecksumValue(lower)) continue;
     merged ??= { ...request.headers };
     merged[lower] ??= value;
@@ -181,25 +183,29 @@ function keepHeader(metadata: ObjectMetadata, name: string, value: string): void
 /** aws-chunked says how the request was framed, not what the object is. */
 function withoutAwsChunked(value: string): string {
   if (!/aws-chunked/i.test(value)) return value;
-  const codings = value.split(',').map((coding) => coding.trim());
-  return codings.filter((coding) => coding !== '' && coding.toLowerCase() !== 'aws-chunked').join(', ');
+  const codings = value.split(',').map((coding) => trimBlanks(coding));
+  return codings.filter((coding) => coding !== '' && lowerAscii(coding) !== 'aws-chunked').join(', ');
 }
 
 function keepContentType(metadata: ObjectMetadata, value: string): void {
   if (value === '') return;
   if (GENERIC_TYPES.has(value)) metadata.headers['content-type'] = value;
-  else metadata.xattrs.set(MIME_XATTR, Buffer.from(value, 'latin1'));
+  else metadata.xattrs.set(MIME_XATTR, Buffer.from(decodeWords(value), 'latin1'));
 }
 
 /** Answers the bytes that count towards the limit. */
 function keepUserMetadata(metadata: ObjectMetadata, name: string, value: string): number {
-  if (name === '' || name.length > METADATA_NAME_BYTES_MAX - META_PREFIX.length) {
-    throw new S3Error('MetadataTooLarge', {
-      message: `The name of a metadata header must have 1 to ${METADATA_NAME_BYTES_MAX - META_PREFIX.length} bytes.`,
+  if (name === '') {
+    throw new S3Error('InvalidArgument', {
+      message: 'The name of a metadata header is empty.',
+      fields: { ArgumentName: META_PREFIX, ArgumentValue: value },
     });
   }
-  metadata.xattrs.set(xattrOfMetadata(name), Buffer.from(value, 'latin1'));
-  return name.length + value.length;
+  const kept = decodeWords(value);
+  const xattr = xattrOfMetadata(name);
+  if (xattr.length <= XATTR_NAME_BYTES_MAX) metadata.xattrs.set(xattr, Buffer.from(kept, 'latin1'));
+  else metadata.headers[META_PREFIX + name] = kept;
+  return name.length + kept.length;
 }
 
 /** user.mime_type is the Content-Type; metadata of that name, or with the escape's prefix, gets the escape. */
@@ -226,7 +232,8 @@ export function objectHeaders(walked: WalkReply, etag: string, directory: boolea
   };
   const stored = walked.s3?.headers;
   for (const name in stored) {
-    if (name !== 'content-type') headers[name] = stored[name]!;
+    if (name === 'content-type') continue;
+    headers[name] = name.startsWith(META_PREFIX) ? encodeWords(stored[name]!) : stored[name]!;
   }
   addUserMetadata(headers, walked.xattrs);
   const tagCount = walked.s3?.tags.length ?? 0;
@@ -237,7 +244,7 @@ export function objectHeaders(walked: WalkReply, etag: string, directory: boolea
 function contentType(walked: WalkReply, directory: boolean): string {
   const xattr = walked.xattrs.get(MIME_XATTR);
   if (xattr !== undefined && xattr.length > 0 && xattr.length <= 1024) {
-    const text = xattr.toString('latin1');
+    const text = encodeWords(xattr.toString('latin1'));
     if (HEADER_VALUE.test(text)) return text;
   }
   return walked.s3?.headers['content-type'] ?? (directory ? DIRECTORY_CONTENT_TYPE : DEFAULT_CONTENT_TYPE);
@@ -249,17 +256,21 @@ function addUserMetadata(headers: Record<string, string | number>, xattrs: WalkR
   for (const [xattr, value] of xattrs) {
     if (xattr === MIME_XATTR || !xattr.startsWith('user.')) continue;
     const name = metadataOfXattr(xattr);
-    const text = value.toString('latin1');
     bytes += name.length + value.length;
-    if (bytes <= METADATA_ANSWER_BYTES_MAX && canBeHeader(name, text)) headers[`${META_PREFIX}${name}`] = text;
+    if (bytes > METADATA_ANSWER_BYTES_MAX) {
+      missing += 1;
+      continue;
+    }
+    const text = shownText(value.toString('latin1'));
+    if (text !== undefined && HEADER_NAME.test(name)) headers[`${META_PREFIX}${name}`] = text;
     else missing += 1;
   }
   if (missing > 0) headers['x-amz-missing-meta'] = missing;
 }
 
-/** Edges of white space would be lost on the way, so such a value counts as one that cannot be shown. */
-function canBeHeader(name: string, text: string): boolean {
-  return HEADER_NAME.test(name) && HEADER_VALUE.test(text) && text.trim() === text;
+/** Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be shown. */
+function shownText(value: string): string | undefined {
+  return HEADER_VALUE.test(value) && trimBlanks(value) === value ? encodeWords(value) : undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import { checkReadConditions } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { objectChecksums } from '../etag.ts';
 import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
+import { trimBlanks } from '../header-text.ts';
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { httpDate } from '../times.ts';
@@ -49,7 +50,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 function wantedAttributes(header: string | undefined): Set<string> {
   const names = (header ?? '')
     .split(',')
-    .map((name) => name.trim())
+    .map((name) => trimBlanks(name))
     .filter((name) => name !== '');
   const unknown = names.find((name) => !KNOWN.has(name));
   if (names.length > 0 && unknown === undefined) return new Set(names);
