@@ -44,6 +44,8 @@ export interface Signing {
 export interface Authenticated {
   user: User;
   presigned: boolean;
+  /** The one that the client signs for. */
+  region: string;
   /** x-amz-content-sha256 as signed: a hash, UNSIGNED-PAYLOAD or STREAMING-... */
   payloadHash: string;
   signing: Signing;
@@ -76,7 +78,8 @@ export async function authenticate(request: SignedRequest, users: UserDirectory)
   const key = users.signingKeys.get(user.secretKey, claim.credential);
   checkSignature(claim, request, key);
   const { signature, amzDate, payloadHash, presigned } = claim;
-  return { user, presigned, payloadHash, signing: { key, scope: claim.credential.scope, amzDate, signature } };
+  const { region } = claim.credential;
+  return { user, presigned, region, payloadHash, signing: { key, scope: claim.credential.scope, amzDate, signature } };
 }
 
 function readClaim(request: SignedRequest): Claim {

@@ -11,6 +11,7 @@
  */
 import type { WalkReply } from '../meta/api.ts';
 import type { S3Record } from '../meta/types.ts';
+import { refuseCannedAcl } from './access-headers.ts';
 import type { RequestHeaders } from './conditions.ts';
 import { decodeWords, encodeWords } from './encoded-words.ts';
 import { S3Error } from './errors.ts';
@@ -122,7 +123,7 @@ export function readObjectMetadata(headers: RequestHeaders): ObjectMetadata {
 
 /**
  * Refuses headers that ask for what this gateway does not do, so that nobody believes an object encrypted, locked or
- * shared that is not. `private` is what objects have anyway.
+ * shared that is not. Grants are refuseForeignGrants()'s.
  * @throws S3Error NotImplemented, InvalidStorageClass, InvalidArgument (unknown canned ACL).
  */
 export function refuseUnsupported(headers: RequestHeaders): void {
@@ -138,8 +139,6 @@ function refuseHeader(name: string, value: string): void {
     if (value !== 'STANDARD') throw new S3Error('InvalidStorageClass');
   } else if (name === 'x-amz-acl') {
     refuseCannedAcl(value);
-  } else if (name.startsWith('x-amz-grant-')) {
-    throw notImplemented(name, 'Grants are not implemented; objects are private to their owner.');
   } else if (name.startsWith('x-amz-server-side-encryption') || name.startsWith('x-amz-copy-source-server-side-')) {
     throw notImplemented(name, 'Server-side encryption is not implemented.');
   } else if (name.startsWith('x-amz-object-lock-')) {
@@ -147,28 +146,6 @@ function refuseHeader(name: string, value: string): void {
   } else if (name === 'x-amz-write-offset-bytes') {
     throw notImplemented(name, 'Appending to objects is not implemented.');
   }
-}
-
-const CANNED_ACLS = new Set([
-  'authenticated-read',
-  'aws-exec-read',
-  'bucket-owner-full-control',
-  'bucket-owner-read',
-  'log-delivery-write',
-  'public-read',
-  'public-read-write',
-]);
-
-/** Accepts `private`. @throws S3Error NotImplemented for the other canned ACLs, InvalidArgument for unknown ones. */
-export function refuseCannedAcl(value: string): void {
-  if (value === 'private') return;
-  if (CANNED_ACLS.has(value)) {
-    throw notImplemented(
-      'x-amz-acl',
-      `The canned ACL ${value} is not implemented; objects are private to their owner.`,
-    );
-  }
-  throw new S3Error('InvalidArgument', { fields: { ArgumentName: 'x-amz-acl', ArgumentValue: value } });
 }
 
 function notImplemented(header: string, message: string): S3Error {

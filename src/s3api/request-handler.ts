@@ -73,7 +73,7 @@ export class RequestHandler {
   }
 
   #fail(reply: ReplyContext, exchange: Exchange, cause: unknown): void {
-    const { logger, settings } = this.#options;
+    const { logger } = this.#options;
     const error = exchange.describe(toS3Error(cause, exchange.absent));
     const fields = { requestId: reply.requestId, operation: exchange.operationName, code: error.code };
     if (error.status >= 500 && error.code !== 'NotImplemented') {
@@ -85,7 +85,7 @@ export class RequestHandler {
       return;
     }
     reply.unreadBody = exchange.unreadBody();
-    if (error.status !== 304) error.headers['x-amz-bucket-region'] ??= settings.region;
+    if (error.status !== 304) error.headers['x-amz-bucket-region'] ??= exchange.region;
     sendError(reply, error, exchange.resource);
   }
 }

@@ -16,6 +16,7 @@ export type OperationName =
   | 'CreateBucket'
   | 'CreateMultipartUpload'
   | 'DeleteBucket'
+  | 'DeleteBucketOwnershipControls'
   | 'DeleteBucketTagging'
   | 'DeleteObject'
   | 'DeleteObjects'
@@ -51,6 +52,7 @@ export type OperationName =
   | 'ListObjectVersions'
   | 'ListParts'
   | 'PutBucketAcl'
+  | 'PutBucketOwnershipControls'
   | 'PutBucketTagging'
   | 'PutObject'
   | 'PutObjectAcl'
@@ -92,7 +94,11 @@ const SUBRESOURCES: Record<Scope, Record<string, Row>> = {
     metrics: {},
     notification: { GET: 'GetBucketNotificationConfiguration' },
     'object-lock': { GET: 'GetObjectLockConfiguration' },
-    ownershipControls: { GET: 'GetBucketOwnershipControls' },
+    ownershipControls: {
+      GET: 'GetBucketOwnershipControls',
+      PUT: 'PutBucketOwnershipControls',
+      DELETE: 'DeleteBucketOwnershipControls',
+    },
     policy: { GET: 'GetBucketPolicy' },
     policyStatus: { GET: 'GetBucketPolicyStatus' },
     publicAccessBlock: { GET: 'GetPublicAccessBlock' },

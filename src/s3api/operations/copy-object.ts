@@ -2,6 +2,7 @@ import type { ChecksumAlgorithm } from '../../base/checksums.ts';
 import type { PublishReply } from '../../meta/api.ts';
 import type { S3Record } from '../../meta/types.ts';
 import type { PutOptions } from '../../vfs/types.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { checksumElements, requestedAlgorithm } from '../checksums-request.ts';
 import { type RequestHeaders, writePrecondition } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
@@ -36,6 +37,7 @@ interface Directives {
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   const directives = readDirectives(headers);
   const algorithm = requestedAlgorithm(headers);
   const precondition = writePrecondition(headers);
