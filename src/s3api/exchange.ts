@@ -16,7 +16,7 @@ import { declaredDigests, payloadForm } from './payload-form.ts';
 import { parseQuery } from './query.ts';
 import { RawBody } from './raw-body.ts';
 import { FIRST_REGION } from './region.ts';
-import { type OperationName, route, type Scope } from './routes.ts';
+import { type OperationName, refuseUnknownMethod, route, type Scope } from './routes.ts';
 import type { UserDirectory } from './users.ts';
 
 /** A client that sends nothing of its body for this long is given up. */
@@ -129,6 +129,7 @@ export class Exchange implements S3Request {
   }
 
   async answer(users: UserDirectory): Promise<S3Response> {
+    refuseUnknownMethod(this.method);
     const target = parseTarget(this.#message.url ?? '', this.headers.host, this.settings.domain);
     this.rawPath = target.rawPath;
     this.bucket = target.bucket;

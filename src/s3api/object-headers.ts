@@ -18,6 +18,7 @@ import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
 import { lowerAscii, trimBlanks } from './header-text.ts';
 import type { S3Request } from './operation.ts';
+import { checkStorageClass, STANDARD, STORAGE_CLASS } from './storage-class.ts';
 import { parseTaggingHeader } from './tags.ts';
 import { httpDate } from './times.ts';
 
@@ -35,13 +36,16 @@ const XATTR_NAME_BYTES_MAX = 255;
 /** Bytes of user metadata in a response: a mount may set more, and clients bound the size of a header section. */
 const METADATA_ANSWER_BYTES_MAX = 8192;
 
+/** Belongs to one object: a copy has its own or none. */
+export const REDIRECT = 'x-amz-website-redirect-location';
+
 const STORED_HEADERS = new Set([
   'cache-control',
   'content-disposition',
   'content-encoding',
   'content-language',
   'expires',
-  'x-amz-website-redirect-location',
+  REDIRECT,
 ]);
 
 /** Response headers that a signed request may override, by query parameter. */
@@ -112,6 +116,7 @@ export function readObjectMetadata(headers: RequestHeaders): ObjectMetadata {
     if (name.startsWith(META_PREFIX))
       metadataBytes += keepUserMetadata(metadata, name.slice(META_PREFIX.length), value);
     else if (STORED_HEADERS.has(name)) keepHeader(metadata, name, value);
+    else if (name === STORAGE_CLASS) keepStorageClass(metadata, value);
     else if (name === 'content-type') keepContentType(metadata, value);
     else if (name === 'x-amz-tagging') metadata.tags = parseTaggingHeader(value);
   }
@@ -135,8 +140,10 @@ export function refuseUnsupported(headers: RequestHeaders): void {
 }
 
 function refuseHeader(name: string, value: string): void {
-  if (name === 'x-amz-storage-class') {
-    if (value !== 'STANDARD') throw new S3Error('InvalidStorageClass');
+  if (name === STORAGE_CLASS) {
+    checkStorageClass(value);
+  } else if (name === REDIRECT) {
+    checkRedirect(value);
   } else if (name === 'x-amz-acl') {
     refuseCannedAcl(value);
   } else if (name.startsWith('x-amz-server-side-encryption') || name.startsWith('x-amz-copy-source-server-side-')) {
@@ -146,6 +153,12 @@ function refuseHeader(name: string, value: string): void {
   } else if (name === 'x-amz-write-offset-bytes') {
     throw notImplemented(name, 'Appending to objects is not implemented.');
   }
+}
+
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-page-redirect.html */
+function checkRedirect(value: string): void {
+  if (/^(?:\/|https?:\/\/)/.test(value)) return;
+  throw new S3Error('InvalidRedirectLocation');
 }
 
 function notImplemented(header: string, message: string): S3Error {
@@ -162,6 +175,10 @@ function withoutAwsChunked(value: string): string {
   if (!/aws-chunked/i.test(value)) return value;
   const codings = value.split(',').map((coding) => trimBlanks(coding));
   return codings.filter((coding) => coding !== '' && lowerAscii(coding) !== 'aws-chunked').join(', ');
+}
+
+function keepStorageClass(metadata: ObjectMetadata, value: string): void {
+  if (value !== STANDARD) metadata.headers[STORAGE_CLASS] = value;
 }
 
 function keepContentType(metadata: ObjectMetadata, value: string): void {

@@ -135,6 +135,15 @@ const SUBRESOURCES: Record<Scope, Record<string, Row>> = {
   },
 };
 
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+
+/** Refuses a method that no resource of S3 has, whoever asks. @throws S3Error MethodNotAllowed. */
+export function refuseUnknownMethod(method: string): void {
+  if (!METHODS.has(method)) {
+    throw new S3Error('MethodNotAllowed', { fields: { Method: method }, headers: { Allow: [...METHODS].join(', ') } });
+  }
+}
+
 /** What routing looks at. */
 export interface RouteRequest {
   method: string;

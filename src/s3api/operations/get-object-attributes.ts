@@ -7,6 +7,7 @@ import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
 import { trimBlanks } from '../header-text.ts';
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { storageClassOf } from '../storage-class.ts';
 import { httpDate } from '../times.ts';
 import { element, wrap, xmlDocument } from '../xml.ts';
 
@@ -38,7 +39,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     if (checksums !== '') xml += wrap('Checksum', checksums);
   }
   if (wanted.has('ObjectParts')) xml += objectParts(found, Math.min(partsMax, PARTS_MAX), marker);
-  if (wanted.has('StorageClass')) xml += element('StorageClass', 'STANDARD');
+  if (wanted.has('StorageClass')) xml += element('StorageClass', storageClassOf(s3));
   if (wanted.has('ObjectSize')) xml += element('ObjectSize', found.sizeBytes);
   return {
     status: 200,
