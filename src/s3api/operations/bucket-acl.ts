@@ -1,6 +1,6 @@
 import { refuseForeignGrants } from '../access-headers.ts';
 import { S3Error } from '../errors.ts';
-import { refuseUnsupported } from '../object-headers.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { privateAcl, refuseOtherGrants } from './object-acl.ts';
 
@@ -28,9 +28,10 @@ export const putBucketAcl: Operation = { name: 'PutBucketAcl', absent: 'bucket',
 async function handle(request: S3Request): Promise<S3Response> {
   const { attr } = await request.bucketEntry();
   if (attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
-  refuseUnsupported(request.headers);
+  const headers = effectiveHeaders(request);
+  refuseUnsupported(headers);
   const body = await request.body.readAll(BODY_BYTES_MAX);
-  const granted = await refuseForeignGrants(request, request.headers);
-  if (!granted && request.headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [attr.uid]);
+  const granted = await refuseForeignGrants(request, headers);
+  if (!granted && headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [attr.uid]);
   return { status: 200 };
 }

@@ -3,8 +3,9 @@ import type { Entry, S3Record } from '../../meta/types.ts';
 import { checkOwnership, refuseForeignGrants } from '../access-headers.ts';
 import { storeBucketTags, storeOwnership } from '../bucket-attributes.ts';
 import { isBucketName } from '../bucket-name.ts';
+import type { RequestHeaders } from '../conditions.ts';
 import { isS3Error, S3Error } from '../errors.ts';
-import { refuseUnsupported } from '../object-headers.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { FIRST_REGION } from '../region.ts';
 import { BUCKET_TAGS_MAX, parseTags } from '../tags.ts';
@@ -24,8 +25,9 @@ export const createBucket: Operation = { name: 'CreateBucket', absent: 'bucket',
 async function handle(request: S3Request): Promise<S3Response> {
   const name = request.bucket!;
   if (!isBucketName(name)) throw new S3Error('InvalidBucketName', { fields: { BucketName: name } });
-  const ownership = readOwnership(request);
-  await refuseForeignGrants(request, request.headers);
+  const headers = effectiveHeaders(request);
+  const ownership = readOwnership(headers);
+  await refuseForeignGrants(request, headers);
   const tags = readConfiguration(await request.body.readAll(BODY_BYTES_MAX), request);
   const bucket = await makeBucket(request, name);
   if (tags.length > 0) await storeBucketTags(request, bucket, tags);
@@ -56,8 +58,8 @@ async function existingBucket(request: S3Request): Promise<Entry> {
 }
 
 /** The ownership asked for. @throws S3Error for what buckets here cannot have. */
-function readOwnership(request: S3Request): string | undefined {
-  const { 'x-amz-bucket-object-lock-enabled': lock, 'x-amz-object-ownership': ownership, ...others } = request.headers;
+function readOwnership(headers: RequestHeaders): string | undefined {
+  const { 'x-amz-bucket-object-lock-enabled': lock, 'x-amz-object-ownership': ownership, ...others } = headers;
   if (lock !== undefined && lock.toLowerCase() !== 'false') {
     throw new S3Error('NotImplemented', { message: 'Object Lock is not implemented.' });
   }
