@@ -1,31 +1,31 @@
 /** Amounts as people write them (`64MiB`, `1.5s`) to and from the numbers the code uses (bytes, milliseconds). */
 import { UserError } from './errors.ts';
 
-const BYTE_UNITS: Record<string, number> = {
-  '': 1,
-  b: 1,
-  k: 2 ** 10,
-  kib: 2 ** 10,
-  kb: 1e3,
-  m: 2 ** 20,
-  mib: 2 ** 20,
-  mb: 1e6,
-  g: 2 ** 30,
-  gib: 2 ** 30,
-  gb: 1e9,
-  t: 2 ** 40,
-  tib: 2 ** 40,
-  tb: 1e12,
-};
+const BYTE_UNITS = new Map<string, number>([
+  ['', 1],
+  ['b', 1],
+  ['k', 2 ** 10],
+  ['kib', 2 ** 10],
+  ['kb', 1e3],
+  ['m', 2 ** 20],
+  ['mib', 2 ** 20],
+  ['mb', 1e6],
+  ['g', 2 ** 30],
+  ['gib', 2 ** 30],
+  ['gb', 1e9],
+  ['t', 2 ** 40],
+  ['tib', 2 ** 40],
+  ['tb', 1e12],
+]);
 
-const DURATION_UNITS_MS: Record<string, number> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+const DURATION_UNITS_MS = new Map<string, number>([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['min', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+]);
 
 const AMOUNT = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i;
 
@@ -35,7 +35,7 @@ const AMOUNT = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i;
  */
 export function parseBytes(text: string): number {
   const match = AMOUNT.exec(text.trim());
-  const unit = match === null ? undefined : BYTE_UNITS[match[2]!.toLowerCase()];
+  const unit = match === null ? undefined : BYTE_UNITS.get(match[2]!.toLowerCase());
   const bytes = unit === undefined ? Number.NaN : Math.round(Number(match![1]) * unit);
   if (!Number.isSafeInteger(bytes)) {
     throw new UserError(`'${text}' is no amount of bytes; write for example 4096, 64KiB or 1.5GiB`, 2);
@@ -49,7 +49,8 @@ export function parseBytes(text: string): number {
  */
 export function parseDurationMs(text: string, bareUnitMs: number): number {
   const match = AMOUNT.exec(text.trim());
-  const unit = match === null ? undefined : match[2] === '' ? bareUnitMs : DURATION_UNITS_MS[match[2]!.toLowerCase()];
+  const unit =
+    match === null ? undefined : match[2] === '' ? bareUnitMs : DURATION_UNITS_MS.get(match[2]!.toLowerCase());
   const ms = unit === undefined ? Number.NaN : Math.round(Number(match![1]) * unit);
   if (!Number.isSafeInteger(ms)) throw new UserError(`'${text}' is no duration; write for example 250ms, 10s or 5m`, 2);
   return ms;

@@ -38,7 +38,7 @@ const COMMANDS: readonly CommandSpec[] = [
   versionCommand,
 ];
 
-const GROUPS: Record<string, string> = { user: 'S3 users of a volume' };
+const GROUPS = new Map([['user', 'S3 users of a volume']]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,7 +76,7 @@ function buildProgram(env: Environment): Command {
     }
     let group = groups.get(first);
     if (group === undefined) {
-      group = program.command(first).description(GROUPS[first] ?? '');
+      group = program.command(first).description(GROUPS.get(first) ?? '');
       muzzle(group);
       groups.set(first, group);
     }

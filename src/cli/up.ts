@@ -120,7 +120,7 @@ async function serve(
 function showTour(endpoint: string, mountPoint: string, kept: string, given: Credentials | undefined): void {
   const keys =
     given === undefined
-      ? `export AWS_SHARED_CREDENTIALS_FILE=${kept} AWS_DEFAULT_REGION=us-east-1`
+      ? `export AWS_SHARED_CREDENTIALS_FILE=${kept} AWS_DEFAULT_REGION=eu-central-1`
       : 'export AWS_ACCESS_KEY_ID=$JANUSFS_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$JANUSFS_SECRET_KEY';
   process.stderr.write(
     `In another terminal:\n  ${keys}\n  mkdir ${mountPoint}/bucket && echo hello > ${mountPoint}/bucket/file\n` +

@@ -152,7 +152,8 @@ export class Engine {
       throw new SessionLostError(name);
     }
     if (code === 'ESEQUENCE') throw new FsError('EIO', name, 'a call arrived after its slot had moved on');
-    if (code in ERRNO) throw new FsError(code as ErrnoCode, name, (list[1] as Buffer | undefined)?.toString('latin1'));
+    if (Object.hasOwn(ERRNO, code))
+      throw new FsError(code as ErrnoCode, name, (list[1] as Buffer | undefined)?.toString('latin1'));
     return list;
   }
 

@@ -1,13 +1,17 @@
 /** Who sent a request: checks SigV4 in the header or in the query (presigned), with S3's errors. */
 import type { User } from '../meta/types.ts';
 import { S3Error } from './errors.ts';
+import { trimBlanks } from './header-text.ts';
 import { canonicalQuery, type Query } from './query.ts';
 import {
   ALGORITHM,
+  type CanonicalParts,
   type Credential,
   canonicalPath,
   canonicalRequest,
+  type Folding,
   hmacHex,
+  otherFoldings,
   sameSignature,
   stringToSign,
   UNSIGNED_PAYLOAD,
@@ -40,6 +44,8 @@ export interface Signing {
 export interface Authenticated {
   user: User;
   presigned: boolean;
+  /** The one that the client signs for. */
+  region: string;
   /** x-amz-content-sha256 as signed: a hash, UNSIGNED-PAYLOAD or STREAMING-... */
   payloadHash: string;
   signing: Signing;
@@ -72,7 +78,8 @@ export async function authenticate(request: SignedRequest, users: UserDirectory)
   const key = users.signingKeys.get(user.secretKey, claim.credential);
   checkSignature(claim, request, key);
   const { signature, amzDate, payloadHash, presigned } = claim;
-  return { user, presigned, payloadHash, signing: { key, scope: claim.credential.scope, amzDate, signature } };
+  const { region } = claim.credential;
+  return { user, presigned, region, payloadHash, signing: { key, scope: claim.credential.scope, amzDate, signature } };
 }
 
 function readClaim(request: SignedRequest): Claim {
@@ -92,7 +99,7 @@ function readClaim(request: SignedRequest): Claim {
   if (inQuery) return queryClaim(query, request.headers);
   if (query.has('AWSAccessKeyId') && query.has('Signature'))
     throw new S3Error('InvalidRequest', { message: UNSUPPORTED });
-  if (authorization === undefined || authorization.trim() === '') throw new S3Error('AccessDenied');
+  if (authorization === undefined || trimBlanks(authorization) === '') throw new S3Error('AccessDenied');
   return headerClaim(authorization, request.headers);
 }
 
@@ -112,7 +119,9 @@ function headerClaim(authorization: string, headers: SignedRequest['headers']): 
       message: `The authorization header is malformed; ${detail}`,
       ...(fields === undefined ? {} : { fields }),
     });
-  const { Credential: named, SignedHeaders: signedHeaders, Signature: signature } = parts;
+  const named = parts.get('Credential');
+  const signedHeaders = parts.get('SignedHeaders');
+  const signature = parts.get('Signature');
   if (named === undefined || signedHeaders === undefined || signature === undefined) {
     throw malformed('the authorization header requires three components: Credential, SignedHeaders, and Signature.');
   }
@@ -139,11 +148,11 @@ function headerClaim(authorization: string, headers: SignedRequest['headers']): 
   };
 }
 
-function headerComponents(text: string): Record<string, string> {
-  const parts: Record<string, string> = {};
+function headerComponents(text: string): Map<string, string> {
+  const parts = new Map<string, string>();
   for (const piece of text.split(',')) {
     const equals = piece.indexOf('=');
-    if (equals > 0) parts[piece.slice(0, equals).trim()] = piece.slice(equals + 1).trim();
+    if (equals > 0) parts.set(trimBlanks(piece.slice(0, equals)), trimBlanks(piece.slice(equals + 1)));
   }
   return parts;
 }
@@ -267,13 +276,17 @@ function checkTime(claim: Claim, request: SignedRequest, nowMs: number): void {
   }
 }
 
-/** Host and every x-amz-* header must be signed: else whoever relays a request could add a meaning to it. */
+/**
+ * Host and every x-amz-* header must be signed: else whoever relays a request could add a meaning to it. The value of
+ * x-amz-content-sha256 stands in the canonical request itself, listed or not.
+ */
 function checkAllSigned(claim: Claim, request: SignedRequest): void {
   const signed = claim.signedHeaders;
   const missing: string[] = [];
   if (!signed.includes('host')) missing.push('host');
   for (const name in request.headers) {
-    if (name.startsWith('x-amz-') && !signed.includes(name)) missing.push(name);
+    if (!name.startsWith('x-amz-') || name === 'x-amz-content-sha256') continue;
+    if (!signed.includes(name)) missing.push(name);
   }
   if (missing.length === 0) return;
   throw new S3Error('AccessDenied', {
@@ -290,13 +303,7 @@ function checkSignature(claim: Claim, request: SignedRequest, key: Buffer): void
   const canonical = canonicalRequest(parts);
   const text = stringToSign(claim.amzDate, claim.credential.scope, canonical);
   if (sameSignature(hmacHex(key, text), claim.signature)) return;
-  // Some clients send `(` or `~` in another encoding than the one they sign: the strict encoding of the bytes counts too.
-  const strict = canonicalPath(request.decodedPath);
-  if (strict !== rawPath) {
-    const other = canonicalRequest({ ...parts, path: strict });
-    const otherText = stringToSign(claim.amzDate, claim.credential.scope, other);
-    if (sameSignature(hmacHex(key, otherText), claim.signature)) return;
-  }
+  if (otherForms(parts, request.decodedPath).some((form) => isSigned(claim, key, form))) return;
   throw new S3Error('SignatureDoesNotMatch', {
     fields: {
       AWSAccessKeyId: claim.credential.accessKey,
@@ -307,6 +314,23 @@ function checkSignature(claim: Claim, request: SignedRequest, key: Buffer): void
       CanonicalRequestBytes: spacedHex(canonical),
     },
   });
+}
+
+/**
+ * Canonical requests that other readings of the specification sign for the same bytes: some clients send `(` or `~` in
+ * another encoding than the one they sign, some fold white space in header values in their own way.
+ */
+function otherForms(parts: CanonicalParts, decodedPath: string): string[] {
+  const strict = canonicalPath(decodedPath);
+  const paths = strict === parts.path ? [parts.path] : [parts.path, strict];
+  const foldings: Folding[] = ['spaces', ...otherFoldings(parts)];
+  const forms = paths.flatMap((path) => foldings.map((folding) => canonicalRequest({ ...parts, path }, folding)));
+  return forms.slice(1);
+}
+
+function isSigned(claim: Claim, key: Buffer, canonical: string): boolean {
+  const text = stringToSign(claim.amzDate, claim.credential.scope, canonical);
+  return sameSignature(hmacHex(key, text), claim.signature);
 }
 
 function spacedHex(text: string): string {

@@ -10,6 +10,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Signing } from './authenticate.ts';
 import { S3Error } from './errors.ts';
+import { lowerAscii, trimBlanks } from './header-text.ts';
 import { ALGORITHM, EMPTY_SHA256, hmacHex, sameSignature, sha256Hex } from './sigv4.ts';
 
 const LINE_BYTES_MAX = 8192;
@@ -108,7 +109,7 @@ export class AwsChunkedDecoder {
 
   #chunkHeader(line: string): void {
     const semicolon = line.indexOf(';');
-    const digits = (semicolon < 0 ? line : line.slice(0, semicolon)).trim();
+    const digits = trimBlanks(semicolon < 0 ? line : line.slice(0, semicolon));
     if (!/^[0-9a-fA-F]{1,12}$/.test(digits)) throw framingError('a chunk size is not a hexadecimal number');
     const size = Number.parseInt(digits, 16);
     if (this.#signer !== undefined) this.#signer.beginChunk(semicolon < 0 ? '' : line.slice(semicolon + 1));
@@ -133,11 +134,11 @@ export class AwsChunkedDecoder {
 
   #trailer(line: string): void {
     const colon = line.indexOf(':');
-    const name = line.slice(0, Math.max(colon, 0)).trim().toLowerCase();
+    const name = lowerAscii(trimBlanks(line.slice(0, Math.max(colon, 0))));
     if (name === '' || !this.#options.trailers || this.trailers.size === TRAILERS_MAX || this.trailers.has(name)) {
       throw new S3Error('MalformedTrailerError');
     }
-    this.trailers.set(name, line.slice(colon + 1).trim());
+    this.trailers.set(name, trimBlanks(line.slice(colon + 1)));
   }
 
   #finishTrailers(): void {
@@ -172,7 +173,7 @@ class ChunkSigner {
   }
 
   beginChunk(extension: string): void {
-    const match = /^\s*chunk-signature=([0-9a-f]{64})\s*$/.exec(extension);
+    const match = /^[ \t]*chunk-signature=([0-9a-f]{64})[ \t]*$/.exec(extension);
     if (match === null) throw framingError('a chunk carries no chunk-signature');
     this.#given = match[1]!;
     this.#hash = undefined;

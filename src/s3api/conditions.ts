@@ -4,6 +4,7 @@
  */
 import type { Precondition } from '../meta/api.ts';
 import { S3Error } from './errors.ts';
+import { trimBlanks } from './header-text.ts';
 
 export type RequestHeaders = Readonly<Record<string, string | undefined>>;
 
@@ -67,7 +68,7 @@ export function deletePrecondition(headers: RequestHeaders): Precondition {
 
 /** A size condition, bytes. @throws S3Error InvalidArgument. */
 export function conditionSize(text: string): number {
-  if (!/^\d{1,16}$/.test(text.trim())) throw invalid('x-amz-if-match-size', text);
+  if (!/^\d{1,16}$/.test(trimBlanks(text))) throw invalid('x-amz-if-match-size', text);
   return Number(text);
 }
 
@@ -82,7 +83,7 @@ export function conditionTime(text: string): number {
 export function parseEtags(value: string, weak: boolean): string[] {
   const tags: string[] = [];
   for (const item of value.split(',')) {
-    const text = item.trim();
+    const text = trimBlanks(item);
     if (text === '') continue;
     const plain = weak && text.startsWith('W/') ? text.slice(2) : text;
     tags.push(unquoteEtag(plain));
@@ -92,7 +93,7 @@ export function parseEtags(value: string, weak: boolean): string[] {
 
 /** An entity tag without its quotes. */
 export function unquoteEtag(text: string): string {
-  const trimmed = text.trim();
+  const trimmed = trimBlanks(text);
   return trimmed.length >= 2 && trimmed.startsWith('"') && trimmed.endsWith('"') ? trimmed.slice(1, -1) : trimmed;
 }
 

@@ -15,7 +15,8 @@ import { VerifiedPayload } from './payload.ts';
 import { declaredDigests, payloadForm } from './payload-form.ts';
 import { parseQuery } from './query.ts';
 import { RawBody } from './raw-body.ts';
-import { type OperationName, route, type Scope } from './routes.ts';
+import { FIRST_REGION } from './region.ts';
+import { type OperationName, refuseUnknownMethod, route, type Scope } from './routes.ts';
 import type { UserDirectory } from './users.ts';
 
 /** A client that sends nothing of its body for this long is given up. */
@@ -70,6 +71,7 @@ export class Exchange implements S3Request {
   key: ByteString | undefined;
   query: ReadonlyMap<string, string> = new Map();
   presigned = false;
+  region: string;
   absent: Absent = 'bucket';
   operationName = '';
   readonly #options: ExchangeOptions;
@@ -97,6 +99,7 @@ export class Exchange implements S3Request {
     this.#expectsContinue = expectsContinue;
     this.vfs = options.vfs;
     this.settings = options.settings;
+    this.region = options.settings.region;
     this.logger = options.logger;
     this.requestId = requestId;
     this.method = message.method ?? '';
@@ -126,6 +129,7 @@ export class Exchange implements S3Request {
   }
 
   async answer(users: UserDirectory): Promise<S3Response> {
+    refuseUnknownMethod(this.method);
     const target = parseTarget(this.#message.url ?? '', this.headers.host, this.settings.domain);
     this.rawPath = target.rawPath;
     this.bucket = target.bucket;
@@ -205,6 +209,8 @@ export class Exchange implements S3Request {
     const { user } = authenticated;
     this.#user = user;
     this.presigned = authenticated.presigned;
+    // us-east-1 is what clients sign for that were told no region: they learn the gateway's own.
+    if (authenticated.region !== FIRST_REGION) this.region = authenticated.region;
     this.#context = { uid: user.uid, gid: user.gid, groups: user.groups, pid: process.pid, check: true };
   }
 

@@ -22,7 +22,7 @@ export interface GatewayOptions {
   vfs: Vfs;
   /** port 0 takes a free one; the URL tells which. */
   listen: ListenAddress;
-  /** Answered by GetBucketLocation and x-amz-bucket-region; any region is accepted in signatures. */
+  /** The region of unsigned requests and of those signed for us-east-1; others get the one that they are signed for. */
   region: string;
   /** `bucket.domain` in the Host header names a bucket. */
   domain?: string;

@@ -6,6 +6,7 @@ import { objectEtag, quoteEtag } from './etag.ts';
 import type { S3Request } from './operation.ts';
 import { ownerElements } from './owner.ts';
 import { uriEncode } from './query.ts';
+import { storageClassOf } from './storage-class.ts';
 import { xmlTime } from './times.ts';
 import { element, wrap } from './xml.ts';
 
@@ -123,7 +124,7 @@ export function objectElements(attr: Attr, s3: S3Record | undefined, key: ByteSt
   }
   // A directory's own size is the file system's business; its key holds no bytes.
   const sizeBytes = key.endsWith('/') ? 0 : attr.size;
-  return `<LastModified>${xmlTime(attr.mtimeSec, attr.mtimeNsec)}</LastModified><ETag>${xmlEtag(attr, s3)}</ETag>${checksums}<Size>${sizeBytes}</Size><StorageClass>STANDARD</StorageClass>`;
+  return `<LastModified>${xmlTime(attr.mtimeSec, attr.mtimeNsec)}</LastModified><ETag>${xmlEtag(attr, s3)}</ETag>${checksums}<Size>${sizeBytes}</Size><StorageClass>${storageClassOf(s3)}</StorageClass>`;
 }
 
 function xmlEtag(attr: Attr, s3: S3Record | undefined): string {

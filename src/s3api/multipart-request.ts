@@ -4,6 +4,7 @@ import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
 import type { S3Request } from './operation.ts';
 import { ownerElements } from './owner.ts';
+import { storageClassOf } from './storage-class.ts';
 import { element, wrap } from './xml.ts';
 
 export const PART_NUMBER_MAX = 10_000;
@@ -44,7 +45,7 @@ export function countParameter(request: S3Request, name: string, otherwise: numb
 /** Initiator, Owner and StorageClass of an upload. */
 export function uploadOwnership(upload: Upload, request: S3Request): string {
   const owner = ownerElements(Number(upload.owner), request.user);
-  return wrap('Initiator', owner) + wrap('Owner', owner) + element('StorageClass', 'STANDARD');
+  return wrap('Initiator', owner) + wrap('Owner', owner) + element('StorageClass', storageClassOf(upload.s3));
 }
 
 /** `<ETag>` with quotes. */

@@ -5,16 +5,20 @@
  * |--------------------------------|-------------------------------------------------------------------------------|
  * | Content-Type                   | xattr user.mime_type, where both doors see it; a type that says nothing stays in the record |
  * | Cache-Control, Expires, ...    | the S3 record, opaque                                                         |
- * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME            |
+ * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME; one too long for an xattr: the S3 record |
  * | x-amz-tagging                  | the S3 record's tags                                                          |
  * What asks for something the gateway does not do (encryption, locks, grants, appends) is refused, never ignored.
  */
 import type { WalkReply } from '../meta/api.ts';
 import type { S3Record } from '../meta/types.ts';
+import { refuseCannedAcl } from './access-headers.ts';
 import type { RequestHeaders } from './conditions.ts';
+import { decodeWords, encodeWords } from './encoded-words.ts';
 import { S3Error } from './errors.ts';
 import { quoteEtag } from './etag.ts';
+import { lowerAscii, trimBlanks } from './header-text.ts';
 import type { S3Request } from './operation.ts';
+import { checkStorageClass, STANDARD, STORAGE_CLASS } from './storage-class.ts';
 import { parseTaggingHeader } from './tags.ts';
 import { httpDate } from './times.ts';
 
@@ -27,10 +31,13 @@ const MIME_XATTR = 'user.mime_type';
 const META_PREFIX = 'x-amz-meta-';
 /** Bytes of all names and values of user metadata in a request. */
 const METADATA_BYTES_MAX = 2048;
-/** XATTR_NAME_BYTES_MAX less `user.`. */
-const METADATA_NAME_BYTES_MAX = 250;
+/** Linux's limit; longer names of metadata stay in the S3 record. */
+const XATTR_NAME_BYTES_MAX = 255;
 /** Bytes of user metadata in a response: a mount may set more, and clients bound the size of a header section. */
 const METADATA_ANSWER_BYTES_MAX = 8192;
+
+/** Belongs to one object: a copy has its own or none. */
+export const REDIRECT = 'x-amz-website-redirect-location';
 
 const STORED_HEADERS = new Set([
   'cache-control',
@@ -38,7 +45,7 @@ const STORED_HEADERS = new Set([
   'content-encoding',
   'content-language',
   'expires',
-  'x-amz-website-redirect-location',
+  REDIRECT,
 ]);
 
 /** Response headers that a signed request may override, by query parameter. */
@@ -83,7 +90,7 @@ export function effectiveHeaders(request: S3Request): RequestHeaders {
   // Most presigned URLs carry nothing but the signature: they cost no copy of the headers.
   let merged: Record<string, string | undefined> | undefined;
   for (const [name, value] of request.query) {
-    const lower = name.toLowerCase();
+    const lower = lowerAscii(name);
     if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower) || isChecksumValue(lower)) continue;
     merged ??= { ...request.headers };
     merged[lower] ??= value;
@@ -109,6 +116,7 @@ export function readObjectMetadata(headers: RequestHeaders): ObjectMetadata {
     if (name.startsWith(META_PREFIX))
       metadataBytes += keepUserMetadata(metadata, name.slice(META_PREFIX.length), value);
     else if (STORED_HEADERS.has(name)) keepHeader(metadata, name, value);
+    else if (name === STORAGE_CLASS) keepStorageClass(metadata, value);
     else if (name === 'content-type') keepContentType(metadata, value);
     else if (name === 'x-amz-tagging') metadata.tags = parseTaggingHeader(value);
   }
@@ -120,7 +128,7 @@ export function readObjectMetadata(headers: RequestHeaders): ObjectMetadata {
 
 /**
  * Refuses headers that ask for what this gateway does not do, so that nobody believes an object encrypted, locked or
- * shared that is not. `private` is what objects have anyway.
+ * shared that is not. Grants are refuseForeignGrants()'s.
  * @throws S3Error NotImplemented, InvalidStorageClass, InvalidArgument (unknown canned ACL).
  */
 export function refuseUnsupported(headers: RequestHeaders): void {
@@ -132,12 +140,12 @@ export function refuseUnsupported(headers: RequestHeaders): void {
 }
 
 function refuseHeader(name: string, value: string): void {
-  if (name === 'x-amz-storage-class') {
-    if (value !== 'STANDARD') throw new S3Error('InvalidStorageClass');
+  if (name === STORAGE_CLASS) {
+    checkStorageClass(value);
+  } else if (name === REDIRECT) {
+    checkRedirect(value);
   } else if (name === 'x-amz-acl') {
     refuseCannedAcl(value);
-  } else if (name.startsWith('x-amz-grant-')) {
-    throw notImplemented(name, 'Grants are not implemented; objects are private to their owner.');
   } else if (name.startsWith('x-amz-server-side-encryption') || name.startsWith('x-amz-copy-source-server-side-')) {
     throw notImplemented(name, 'Server-side encryption is not implemented.');
   } else if (name.startsWith('x-amz-object-lock-')) {
@@ -147,26 +155,10 @@ function refuseHeader(name: string, value: string): void {
   }
 }
 
-const CANNED_ACLS = new Set([
-  'authenticated-read',
-  'aws-exec-read',
-  'bucket-owner-full-control',
-  'bucket-owner-read',
-  'log-delivery-write',
-  'public-read',
-  'public-read-write',
-]);
-
-/** Accepts `private`. @throws S3Error NotImplemented for the other canned ACLs, InvalidArgument for unknown ones. */
-export function refuseCannedAcl(value: string): void {
-  if (value === 'private') return;
-  if (CANNED_ACLS.has(value)) {
-    throw notImplemented(
-      'x-amz-acl',
-      `The canned ACL ${value} is not implemented; objects are private to their owner.`,
-    );
-  }
-  throw new S3Error('InvalidArgument', { fields: { ArgumentName: 'x-amz-acl', ArgumentValue: value } });
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-page-redirect.html */
+function checkRedirect(value: string): void {
+  if (/^(?:\/|https?:\/\/)/.test(value)) return;
+  throw new S3Error('InvalidRedirectLocation');
 }
 
 function notImplemented(header: string, message: string): S3Error {
@@ -181,25 +173,33 @@ function keepHeader(metadata: ObjectMetadata, name: string, value: string): void
 /** aws-chunked says how the request was framed, not what the object is. */
 function withoutAwsChunked(value: string): string {
   if (!/aws-chunked/i.test(value)) return value;
-  const codings = value.split(',').map((coding) => coding.trim());
-  return codings.filter((coding) => coding !== '' && coding.toLowerCase() !== 'aws-chunked').join(', ');
+  const codings = value.split(',').map((coding) => trimBlanks(coding));
+  return codings.filter((coding) => coding !== '' && lowerAscii(coding) !== 'aws-chunked').join(', ');
+}
+
+function keepStorageClass(metadata: ObjectMetadata, value: string): void {
+  if (value !== STANDARD) metadata.headers[STORAGE_CLASS] = value;
 }
 
 function keepContentType(metadata: ObjectMetadata, value: string): void {
   if (value === '') return;
   if (GENERIC_TYPES.has(value)) metadata.headers['content-type'] = value;
-  else metadata.xattrs.set(MIME_XATTR, Buffer.from(value, 'latin1'));
+  else metadata.xattrs.set(MIME_XATTR, Buffer.from(decodeWords(value), 'latin1'));
 }
 
 /** Answers the bytes that count towards the limit. */
 function keepUserMetadata(metadata: ObjectMetadata, name: string, value: string): number {
-  if (name === '' || name.length > METADATA_NAME_BYTES_MAX - META_PREFIX.length) {
-    throw new S3Error('MetadataTooLarge', {
-      message: `The name of a metadata header must have 1 to ${METADATA_NAME_BYTES_MAX - META_PREFIX.length} bytes.`,
+  if (name === '') {
+    throw new S3Error('InvalidArgument', {
+      message: 'The name of a metadata header is empty.',
+      fields: { ArgumentName: META_PREFIX, ArgumentValue: value },
     });
   }
-  metadata.xattrs.set(xattrOfMetadata(name), Buffer.from(value, 'latin1'));
-  return name.length + value.length;
+  const kept = decodeWords(value);
+  const xattr = xattrOfMetadata(name);
+  if (xattr.length <= XATTR_NAME_BYTES_MAX) metadata.xattrs.set(xattr, Buffer.from(kept, 'latin1'));
+  else metadata.headers[META_PREFIX + name] = kept;
+  return name.length + kept.length;
 }
 
 /** user.mime_type is the Content-Type; metadata of that name, or with the escape's prefix, gets the escape. */
@@ -226,7 +226,8 @@ export function objectHeaders(walked: WalkReply, etag: string, directory: boolea
   };
   const stored = walked.s3?.headers;
   for (const name in stored) {
-    if (name !== 'content-type') headers[name] = stored[name]!;
+    if (name === 'content-type') continue;
+    headers[name] = name.startsWith(META_PREFIX) ? encodeWords(stored[name]!) : stored[name]!;
   }
   addUserMetadata(headers, walked.xattrs);
   const tagCount = walked.s3?.tags.length ?? 0;
@@ -237,7 +238,7 @@ export function objectHeaders(walked: WalkReply, etag: string, directory: boolea
 function contentType(walked: WalkReply, directory: boolean): string {
   const xattr = walked.xattrs.get(MIME_XATTR);
   if (xattr !== undefined && xattr.length > 0 && xattr.length <= 1024) {
-    const text = xattr.toString('latin1');
+    const text = encodeWords(xattr.toString('latin1'));
     if (HEADER_VALUE.test(text)) return text;
   }
   return walked.s3?.headers['content-type'] ?? (directory ? DIRECTORY_CONTENT_TYPE : DEFAULT_CONTENT_TYPE);
@@ -249,17 +250,21 @@ function addUserMetadata(headers: Record<string, string | number>, xattrs: WalkR
   for (const [xattr, value] of xattrs) {
     if (xattr === MIME_XATTR || !xattr.startsWith('user.')) continue;
     const name = metadataOfXattr(xattr);
-    const text = value.toString('latin1');
     bytes += name.length + value.length;
-    if (bytes <= METADATA_ANSWER_BYTES_MAX && canBeHeader(name, text)) headers[`${META_PREFIX}${name}`] = text;
+    if (bytes > METADATA_ANSWER_BYTES_MAX) {
+      missing += 1;
+      continue;
+    }
+    const text = shownText(value.toString('latin1'));
+    if (text !== undefined && HEADER_NAME.test(name)) headers[`${META_PREFIX}${name}`] = text;
     else missing += 1;
   }
   if (missing > 0) headers['x-amz-missing-meta'] = missing;
 }
 
-/** Edges of white space would be lost on the way, so such a value counts as one that cannot be shown. */
-function canBeHeader(name: string, text: string): boolean {
-  return HEADER_NAME.test(name) && HEADER_VALUE.test(text) && text.trim() === text;
+/** Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be shown. */
+function shownText(value: string): string | undefined {
+  return HEADER_VALUE.test(value) && trimBlanks(value) === value ? encodeWords(value) : undefined;
 }
 
 /**

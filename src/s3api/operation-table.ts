@@ -3,13 +3,17 @@ import type { Operation } from './operation.ts';
 import { abortMultipartUpload } from './operations/abort-multipart-upload.ts';
 import { getBucketAcl, putBucketAcl } from './operations/bucket-acl.ts';
 import {
+  deleteBucketOwnershipControls,
+  getBucketOwnershipControls,
+  putBucketOwnershipControls,
+} from './operations/bucket-ownership.ts';
+import {
   getBucketAccelerateConfiguration,
   getBucketCors,
   getBucketEncryption,
   getBucketLifecycleConfiguration,
   getBucketLogging,
   getBucketNotificationConfiguration,
-  getBucketOwnershipControls,
   getBucketPolicy,
   getBucketPolicyStatus,
   getBucketReplication,
@@ -54,6 +58,7 @@ export const operationTable: OperationTable = {
   CreateBucket: createBucket,
   CreateMultipartUpload: createMultipartUpload,
   DeleteBucket: deleteBucket,
+  DeleteBucketOwnershipControls: deleteBucketOwnershipControls,
   DeleteBucketTagging: deleteBucketTagging,
   DeleteObject: deleteObject,
   DeleteObjects: deleteObjects,
@@ -89,6 +94,7 @@ export const operationTable: OperationTable = {
   ListObjectVersions: listObjectVersions,
   ListParts: listParts,
   PutBucketAcl: putBucketAcl,
+  PutBucketOwnershipControls: putBucketOwnershipControls,
   PutBucketTagging: putBucketTagging,
   PutObject: putObject,
   PutObjectAcl: putObjectAcl,

@@ -64,6 +64,10 @@ export interface S3Request {
   readonly requestId: string;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
+  /** The region that the client signs for, which is where it finds every bucket; the gateway's for us-east-1. */
+  readonly region: string;
+  /** AWS's name of the operation. */
+  readonly operationName: string;
   /** True when the signature came in the query (presigned URL). */
   readonly presigned: boolean;
   /** The bucket's directory, looked up once per request. @throws S3Error NoSuchBucket, AccessDenied. */

@@ -1,6 +1,7 @@
 /** What a request's headers say about its payload, decided before a byte is read. */
 import { CHECKSUM_ALGORITHMS, CHECKSUM_BYTES, type ChecksumAlgorithm } from '../base/checksums.ts';
 import { S3Error } from './errors.ts';
+import { lowerAscii, trimBlanks } from './header-text.ts';
 import { UNSIGNED_PAYLOAD } from './sigv4.ts';
 
 type Headers = Readonly<Record<string, string | undefined>>;
@@ -24,11 +25,11 @@ export interface DeclaredDigests {
   algorithm: ChecksumAlgorithm | undefined;
 }
 
-const STREAMING: Record<string, { signed: boolean; trailers: boolean }> = {
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD': { signed: true, trailers: false },
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': { signed: true, trailers: true },
-  'STREAMING-UNSIGNED-PAYLOAD-TRAILER': { signed: false, trailers: true },
-};
+const STREAMING = new Map([
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD', { signed: true, trailers: false }],
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', { signed: true, trailers: true }],
+  ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', { signed: false, trailers: true }],
+]);
 
 /**
  * Reads x-amz-content-sha256 and the lengths.
@@ -38,7 +39,7 @@ const STREAMING: Record<string, { signed: boolean; trailers: boolean }> = {
 export function payloadForm(payloadHash: string, headers: Headers): PayloadForm {
   if (payloadHash === UNSIGNED_PAYLOAD)
     return { sha256: undefined, chunked: undefined, lengthBytes: plainLength(headers) };
-  const chunked = STREAMING[payloadHash];
+  const chunked = STREAMING.get(payloadHash);
   if (chunked !== undefined) {
     const decoded = lengthHeader(headers, 'x-amz-decoded-content-length');
     if (decoded === undefined) {
@@ -122,7 +123,7 @@ function headerChecksum(headers: Headers): DeclaredDigests['checksum'] {
 
 function trailerChecksum(announced: string | undefined): DeclaredDigests['checksum'] {
   if (announced === undefined) return undefined;
-  const name = announced.trim().toLowerCase();
+  const name = lowerAscii(trimBlanks(announced));
   if (!name.startsWith(CHECKSUM_HEADER)) {
     throw new S3Error('InvalidRequest', {
       message: 'The value specified in the x-amz-trailer header is not supported',
@@ -188,5 +189,5 @@ function lengthHeader(headers: Headers, name: string): number | undefined {
 /** Decodes base64 of exactly `bytes` bytes; undefined for anything else. */
 export function strictBase64(text: string, bytes: number): Buffer | undefined {
   const value = Buffer.from(text, 'base64');
-  return value.length === bytes && value.toString('base64') === text.trim() ? value : undefined;
+  return value.length === bytes && value.toString('base64') === trimBlanks(text) ? value : undefined;
 }

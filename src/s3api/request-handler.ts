@@ -1,6 +1,6 @@
 /** Runs each HTTP request to its reply, counts those in progress, logs what failed. */
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { S3Error, type S3ErrorCode, toS3Error } from './errors.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { discardBody, errorDocument, type ReplyContext, ReplyIds, sendError, sendResponse } from './reply.ts';
@@ -47,9 +47,8 @@ export class RequestHandler {
     const error = new S3Error(code);
     const requestId = this.#ids.next();
     const body = errorDocument(error, '/', requestId, this.#ids.hostId).toString('latin1');
-    const reason = error.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
     return (
-      `HTTP/1.1 ${error.status} ${reason}\r\nConnection: close\r\nContent-Type: application/xml\r\n` +
+      `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nConnection: close\r\nContent-Type: application/xml\r\n` +
       `x-amz-request-id: ${requestId}\r\nDate: ${new Date().toUTCString()}\r\nServer: janusfs\r\n` +
       `Content-Length: ${body.length}\r\n\r\n${body}`
     );
@@ -73,7 +72,7 @@ export class RequestHandler {
   }
 
   #fail(reply: ReplyContext, exchange: Exchange, cause: unknown): void {
-    const { logger, settings } = this.#options;
+    const { logger } = this.#options;
     const error = exchange.describe(toS3Error(cause, exchange.absent));
     const fields = { requestId: reply.requestId, operation: exchange.operationName, code: error.code };
     if (error.status >= 500 && error.code !== 'NotImplemented') {
@@ -85,7 +84,7 @@ export class RequestHandler {
       return;
     }
     reply.unreadBody = exchange.unreadBody();
-    if (error.status !== 304) error.headers['x-amz-bucket-region'] ??= settings.region;
+    if (error.status !== 304) error.headers['x-amz-bucket-region'] ??= exchange.region;
     sendError(reply, error, exchange.resource);
   }
 }

@@ -16,6 +16,7 @@ export type OperationName =
   | 'CreateBucket'
   | 'CreateMultipartUpload'
   | 'DeleteBucket'
+  | 'DeleteBucketOwnershipControls'
   | 'DeleteBucketTagging'
   | 'DeleteObject'
   | 'DeleteObjects'
@@ -51,6 +52,7 @@ export type OperationName =
   | 'ListObjectVersions'
   | 'ListParts'
   | 'PutBucketAcl'
+  | 'PutBucketOwnershipControls'
   | 'PutBucketTagging'
   | 'PutObject'
   | 'PutObjectAcl'
@@ -92,7 +94,11 @@ const SUBRESOURCES: Record<Scope, Record<string, Row>> = {
     metrics: {},
     notification: { GET: 'GetBucketNotificationConfiguration' },
     'object-lock': { GET: 'GetObjectLockConfiguration' },
-    ownershipControls: { GET: 'GetBucketOwnershipControls' },
+    ownershipControls: {
+      GET: 'GetBucketOwnershipControls',
+      PUT: 'PutBucketOwnershipControls',
+      DELETE: 'DeleteBucketOwnershipControls',
+    },
     policy: { GET: 'GetBucketPolicy' },
     policyStatus: { GET: 'GetBucketPolicyStatus' },
     publicAccessBlock: { GET: 'GetPublicAccessBlock' },
@@ -129,6 +135,15 @@ const SUBRESOURCES: Record<Scope, Record<string, Row>> = {
   },
 };
 
+const METHODS = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+
+/** Refuses a method that no resource of S3 has, whoever asks. @throws S3Error MethodNotAllowed. */
+export function refuseUnknownMethod(method: string): void {
+  if (!METHODS.has(method)) {
+    throw new S3Error('MethodNotAllowed', { fields: { Method: method }, headers: { Allow: [...METHODS].join(', ') } });
+  }
+}
+
 /** What routing looks at. */
 export interface RouteRequest {
   method: string;
@@ -150,10 +165,9 @@ export function route(request: RouteRequest): OperationName {
 }
 
 function findSubresource(scope: Scope, query: ReadonlyMap<string, string>): string | undefined {
-  const rows = SUBRESOURCES[scope];
   let found: string | undefined;
   for (const name of query.keys()) {
-    if (Object.hasOwn(rows, name)) found ??= name;
+    if (rowOf(scope, name) !== undefined) found ??= name;
     else refuseForeign(scope, name);
   }
   return found;
@@ -162,8 +176,7 @@ function findSubresource(scope: Scope, query: ReadonlyMap<string, string>): stri
 /** A subresource of the other scope is a mistake; `uploadId` and friends on a bucket must not become ListObjects. */
 function refuseForeign(scope: Scope, name: string): void {
   if (scope === 'service') return;
-  const other = scope === 'object' ? SUBRESOURCES.bucket : SUBRESOURCES.object;
-  if (Object.hasOwn(other, name)) throw foreignSubresource(scope, name);
+  if (rowOf(scope === 'object' ? 'bucket' : 'object', name) !== undefined) throw foreignSubresource(scope, name);
 }
 
 function foreignSubresource(scope: Scope, name: string): S3Error {
@@ -183,20 +196,29 @@ function plainOperation({ method, scope, query, headers }: RouteRequest): Operat
     throw new S3Error('NotImplemented', { message: 'Browser form uploads (POST policy) are not implemented.' });
   }
   if (method === 'OPTIONS') throw new S3Error('NotImplemented', { message: 'CORS is not implemented.' });
-  return PLAIN[scope][method as Method] ?? refuseMethod(method, PLAIN[scope]);
+  return operationOf(PLAIN[scope], method) ?? refuseMethod(method, PLAIN[scope]);
 }
 
 /** Subresources that are complete: any other method on them is wrong rather than unfinished. */
 const COMPLETE = new Set(['attributes', 'delete', 'location', 'uploadId', 'uploads', 'versions', 'policyStatus']);
 
 function subresourceOperation(name: string, { method, scope }: RouteRequest): OperationName {
-  const row = SUBRESOURCES[scope][name]!;
-  const operation = row[method as Method];
+  const row = rowOf(scope, name)!;
+  const operation = operationOf(row, method);
   if (operation !== undefined) return operation;
-  const other = scope === 'object' ? SUBRESOURCES.bucket[name] : SUBRESOURCES.object[name];
-  if (other?.[method as Method] !== undefined) throw foreignSubresource(scope, name);
+  const other = rowOf(scope === 'object' ? 'bucket' : 'object', name);
+  if (other !== undefined && operationOf(other, method) !== undefined) throw foreignSubresource(scope, name);
   if (COMPLETE.has(name) || method === 'HEAD') return refuseMethod(method, row);
   throw new S3Error('NotImplemented', { message: `${method} ?${name} is not implemented.` });
+}
+
+function rowOf(scope: Scope, name: string): Row | undefined {
+  const rows = SUBRESOURCES[scope];
+  return Object.hasOwn(rows, name) ? rows[name] : undefined;
+}
+
+function operationOf(row: Row, method: string): OperationName | undefined {
+  return Object.hasOwn(row, method) ? row[method as Method] : undefined;
 }
 
 function copyOperation(operation: OperationName, method: string): OperationName {

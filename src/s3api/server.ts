@@ -52,6 +52,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     waiting.add(request);
     app.server.emit('request', request, response);
   });
+  app.server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    socket.end(handler.brokenReply('MethodNotAllowed'));
+  });
   // Another Expect than 100-continue is ignored, as S3 does.
   app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     app.server.emit('request', request, response);
@@ -78,6 +81,12 @@ function httpServer(listener: (request: IncomingMessage, response: ServerRespons
   return server;
 }
 
+/** A request line that is HTTP but for a method that nobody has defined. */
+function isForeignMethod(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
+  const start = error.rawPacket?.toString('latin1', 0, 8192) ?? '';
+  return error.code === 'HPE_INVALID_METHOD' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/1\.[01]\r?\n/.test(start);
+}
+
 /** A request that is no HTTP, or whose head is too large or too slow, is answered before its connection closes. */
 function answerBroken(error: NodeJS.ErrnoException, socket: Socket, handler: RequestHandler, logger: Logger): void {
   if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
@@ -90,6 +99,8 @@ function answerBroken(error: NodeJS.ErrnoException, socket: Socket, handler: Req
       ? handler.brokenReply('RequestHeaderSectionTooLarge')
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? handler.brokenReply('RequestTimeout')
-        : handler.brokenReply('BadRequest');
+        : isForeignMethod(error)
+          ? handler.brokenReply('MethodNotAllowed')
+          : handler.brokenReply('BadRequest');
   socket.end(reply, () => socket.destroy());
 }

@@ -5,6 +5,7 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { LruCache } from '../base/lru.ts';
+import { trimBlanks } from './header-text.ts';
 import { uriEncode } from './query.ts';
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256';
@@ -21,6 +22,12 @@ export interface Credential {
   scope: string;
 }
 
+/**
+ * What a client does to spaces and tabs inside a header value before it signs. SigV4 says `spaces`; some libraries fold
+ * tabs too and some nothing at all.
+ */
+export type Folding = 'spaces' | 'blanks' | 'none';
+
 export interface CanonicalParts {
   method: string;
   /** Encoded as it is signed. */
@@ -34,9 +41,9 @@ export interface CanonicalParts {
 }
 
 /** The canonical request, as latin1 text (header values are bytes). */
-export function canonicalRequest(parts: CanonicalParts): string {
+export function canonicalRequest(parts: CanonicalParts, folding: Folding = 'spaces'): string {
   let headers = '';
-  for (const name of parts.signedHeaders) headers += `${name}:${canonicalValue(parts.headers[name] ?? '')}\n`;
+  for (const name of parts.signedHeaders) headers += `${name}:${canonicalValue(parts.headers[name] ?? '', folding)}\n`;
   return `${parts.method}\n${parts.path}\n${parts.query}\n${headers}\n${parts.signedHeaders.join(';')}\n${parts.payloadHash}`;
 }
 
@@ -89,8 +96,15 @@ export class SigningKeys {
   }
 }
 
-/** Trimmed, runs of spaces made one. */
-function canonicalValue(value: string): string {
-  const trimmed = value.trim();
+/** Foldings beside SigV4's own that would sign these headers differently; none for nearly every request. */
+export function otherFoldings({ headers, signedHeaders }: CanonicalParts): Folding[] {
+  return signedHeaders.some((name) => /\t| {2}/.test(trimBlanks(headers[name] ?? ''))) ? ['blanks', 'none'] : [];
+}
+
+/** Trimmed, runs made one space. */
+function canonicalValue(value: string, folding: Folding): string {
+  const trimmed = trimBlanks(value);
+  if (folding === 'none') return trimmed;
+  if (folding === 'blanks') return trimmed.replace(/[ \t]+/g, ' ');
   return trimmed.includes('  ') ? trimmed.replace(/ +/g, ' ') : trimmed;
 }

@@ -1,12 +1,14 @@
 /** Object and bucket tags: the x-amz-tagging header and the Tagging document. Keys and values are byte strings. */
 import type { S3Record } from '../meta/types.ts';
 import { S3Error } from './errors.ts';
-import { child, childrenOf, childText, element, parseXml, wrap, xmlDocument } from './xml.ts';
+import { child, childrenOf, childText, element, parseXml, wrap, type XmlNode, xmlDocument } from './xml.ts';
 
 type Tags = S3Record['tags'];
 
 /** Tags of one object. */
 export const OBJECT_TAGS_MAX = 10;
+/** Tags of one bucket. */
+export const BUCKET_TAGS_MAX = 50;
 const KEY_CHARS_MAX = 128;
 const VALUE_CHARS_MAX = 256;
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html */
@@ -33,6 +35,11 @@ export function parseTaggingHeader(value: string): Tags {
 export function parseTaggingDocument(body: Buffer, countMax: number): Tags {
   const set = child(parseXml(body, 'Tagging'), 'TagSet');
   if (set === undefined) throw new S3Error('MalformedXML');
+  return parseTags(set, countMax);
+}
+
+/** Reads the Tag elements of a set. @throws S3Error MalformedXML, InvalidTag. */
+export function parseTags(set: XmlNode, countMax: number): Tags {
   const tags = childrenOf(set, 'Tag').map((tag): [string, string] => {
     const key = childText(tag, 'Key');
     const value = childText(tag, 'Value');

@@ -81,7 +81,7 @@ function reference(found: string): string {
 /** An element of a request document. Prefixes are dropped from names; text is decoded bytes, spaces kept. */
 export interface XmlNode {
   name: string;
-  attributes: Record<string, ByteString>;
+  attributes: Map<string, ByteString>;
   /** Text and CDATA directly inside, joined. */
   text: ByteString;
   children: XmlNode[];
@@ -119,7 +119,7 @@ export function parseXml(body: Buffer, rootName: string): XmlNode {
   if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY')) throw new S3Error('MalformedXML');
   const roots = convert(parseOrdered(text), 1, { count: 0 });
   const root = roots.children[0];
-  if (roots.children.length !== 1 || root?.name !== rootName || roots.text.trim() !== '') {
+  if (roots.children.length !== 1 || root?.name !== rootName || trimXmlSpace(roots.text) !== '') {
     throw new S3Error('MalformedXML');
   }
   return root;
@@ -135,9 +135,20 @@ export function childrenOf(node: XmlNode, name: string): XmlNode[] {
   return node.children.filter((one) => one.name === name);
 }
 
+/** Text of the first child of that name without XML's white space around it: names and numbers, not keys. */
+export function childToken(node: XmlNode, name: string): ByteString | undefined {
+  const text = childText(node, name);
+  return text === undefined ? undefined : trimXmlSpace(text);
+}
+
 /** Text of the first child of that name. */
 export function childText(node: XmlNode, name: string): ByteString | undefined {
   return child(node, name)?.text;
+}
+
+/** XML 1.0 section 2.3; bytes above 0x7f are none, whatever trim() takes them for. */
+function trimXmlSpace(text: string): string {
+  return text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
 }
 
 function parseOrdered(text: string): Parsed[] {
@@ -151,10 +162,10 @@ function parseOrdered(text: string): Parsed[] {
 }
 
 function convert(items: Parsed[], depth: number, budget: { count: number }): XmlNode {
-  const node: XmlNode = { name: '', attributes: {}, text: '', children: [] };
+  const node: XmlNode = { name: '', attributes: new Map(), text: '', children: [] };
   if (depth > DEPTH_MAX) throw new S3Error('MalformedXML');
   for (const item of items) {
-    for (const key in item) {
+    for (const key of Object.keys(item)) {
       if (key === ':@') continue;
       if (key === '#text') node.text += decodeReferences(String(item[key]));
       else if (key === '#cdata') node.text += cdataText(item[key]);
@@ -169,8 +180,7 @@ function convertElement(key: string, item: Parsed, depth: number, budget: { coun
   if (budget.count > ELEMENTS_MAX) throw new S3Error('MalformedXML');
   const node = convert(item[key] as Parsed[], depth + 1, budget);
   node.name = key.slice(key.indexOf(':') + 1);
-  const attributes = item[':@'];
-  for (const name in attributes) node.attributes[name] = decodeReferences(attributes[name]!);
+  for (const [name, value] of Object.entries(item[':@'] ?? {})) node.attributes.set(name, decodeReferences(value));
   return node;
 }
 
@@ -178,7 +188,13 @@ function cdataText(inner: unknown): ByteString {
   return (inner as Parsed[]).map((item) => String(item['#text'])).join('');
 }
 
-const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+const NAMED = new Map([
+  ['amp', '&'],
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+]);
 
 // XML 1.0 section 2.11: line ends become LF; a CR that is meant comes as a reference.
 function decodeReferences(text: string): ByteString {
@@ -186,7 +202,7 @@ function decodeReferences(text: string): ByteString {
   if (!lines.includes('&')) return lines;
   return lines.replace(/&([^;&<]{0,12})(;?)/g, (_, name: string, end: string) => {
     if (end === '') throw new S3Error('MalformedXML');
-    return NAMED[name] ?? codePointBytes(name);
+    return NAMED.get(name) ?? codePointBytes(name);
   });
 }
 

@@ -23,7 +23,18 @@ test('durations are read with their unit, bare numbers in the given one', () => 
 });
 
 test('what is no amount is a usage error that shows how to write one', () => {
-  for (const text of ['', 'x', '-1', '1e3', '10 parsecs', '1.2.3', '99999999999999999999']) {
+  for (const text of [
+    '',
+    'x',
+    '-1',
+    '1e3',
+    '10 parsecs',
+    '1.2.3',
+    '1constructor',
+    '1tostring',
+    '1valueof',
+    '99999999999999999999',
+  ]) {
     assert.throws(
       () => parseBytes(text),
       (error: UserError) => error.exitStatus === 2 && /64KiB/.test(error.message),

@@ -197,6 +197,12 @@ describe('payload refusals', () => {
 
   it('a literal hash of other bytes, and no hash at all', async () => {
     assert.equal(await read('literal', {}, 'HELLO'), 'XAmzContentSHA256Mismatch');
+    for (const name of Object.getOwnPropertyNames(Object.prototype)) {
+      assert.throws(
+        () => payloadForm(name, { 'x-amz-decoded-content-length': '1' }),
+        (error) => isS3Error(error, 'InvalidArgument'),
+      );
+    }
     assert.throws(
       () => payloadForm('abc', {}),
       (error) => isS3Error(error, 'InvalidArgument'),

@@ -16,7 +16,7 @@ import { redisServer } from '../support/redis-server.ts';
 export const MOUNT: Context = { uid: 0, gid: 0, groups: [], pid: 1, check: false };
 
 const ROOT: User = { name: 'root', accessKey: 'AKROOT', secretKey: 'sr', uid: 0, gid: 0, groups: [] };
-const ALICE: User = { name: 'alice', accessKey: 'AKALICE', secretKey: 'sa', uid: 1001, gid: 1001, groups: [] };
+export const ALICE: User = { name: 'alice', accessKey: 'AKALICE', secretKey: 'sa', uid: 1001, gid: 1001, groups: [] };
 const BOB: User = { name: 'bob', accessKey: 'AKBOB', secretKey: 'sb', uid: 1002, gid: 1002, groups: [] };
 
 export interface VolumeGateway {

@@ -65,9 +65,27 @@ describe('XML in', () => {
     const text = `\ufeff<?xml version="1.0"?>\r\n<s3:Root xmlns:s3="http://x/" a="1&amp;2">\r\n<!-- no -->
       <Key>007</Key><Key> </Key><Key>1e3</Key><Key><![CDATA[a&amp;b]]></Key><Key>&#x1;&#13;&quot;&#128512;</Key><Key/></s3:Root>`;
     const root = parseXml(Buffer.from(text), 'Root');
-    assert.equal(root.attributes.a, '1&2');
+    assert.equal(root.attributes.get('a'), '1&2');
     const keys = childrenOf(root, 'Key').map((key) => key.text);
     assert.deepEqual(keys, ['007', ' ', '1e3', 'a&amp;b', `\x01\r"${utf8ByteString('😀')}`, '']);
+  });
+
+  it('takes elements and attributes with names of JavaScript for unknown ones, or refuses them', () => {
+    for (const name of Object.getOwnPropertyNames(Object.prototype)) {
+      for (const inner of [`<${name}>x</${name}>`, `<a ${name}="b"/>`]) {
+        const body = Buffer.from(`<Root>${inner}<Key>k</Key></Root>`);
+        try {
+          assert.deepEqual(
+            childrenOf(parseXml(body, 'Root'), 'Key').map((key) => key.text),
+            ['k'],
+            name,
+          );
+        } catch (error) {
+          // The parser refuses the few that could harm it.
+          assert.ok(isS3Error(error, 'MalformedXML'), name);
+        }
+      }
+    }
   });
 
   it('reads line ends as LF', () => {
@@ -87,6 +105,7 @@ describe('XML in', () => {
     ])
       malformed(text);
     malformed('<!DOCTYPE Root [<!ENTITY x "y">]><Root>&x;</Root>');
+    for (const name of Object.getOwnPropertyNames(Object.prototype)) malformed(`<Root>&${name};</Root>`);
     malformed('<Root>&#0;</Root>');
     malformed('<Root>&#xD800;</Root>');
     malformed('<Root>a & b</Root>');

@@ -219,7 +219,7 @@ export class S3Store implements ObjectStore {
     const advice =
       status === 301 || code === 'AuthorizationHeaderMalformed'
         ? `; it is not in region ${region}${actual === undefined ? '' : ` but in ${String(actual)}`}`
-        : (ADVICE[code] ?? '');
+        : (ADVICE.get(code) ?? '');
     const retryable = isRetryableStatus(status) || isRetryableCode(code);
     const message = xmlText(xml, 'Message') ?? '';
     const text = `${what}: ${status} ${code} ${message}${advice}`.trim();
@@ -232,12 +232,12 @@ export class S3Store implements ObjectStore {
   }
 }
 
-const ADVICE: Record<string, string> = {
-  NoSuchBucket: '; create the bucket or correct the store URL',
-  InvalidAccessKeyId: '; the access key is unknown there: check AWS_ACCESS_KEY_ID',
-  SignatureDoesNotMatch: '; the secret key is wrong: check AWS_SECRET_ACCESS_KEY',
-  AccessDenied: '; the credentials lack s3:GetObject, PutObject, DeleteObject or ListBucket',
-};
+const ADVICE = new Map<string, string>([
+  ['NoSuchBucket', '; create the bucket or correct the store URL'],
+  ['InvalidAccessKeyId', '; the access key is unknown there: check AWS_ACCESS_KEY_ID'],
+  ['SignatureDoesNotMatch', '; the secret key is wrong: check AWS_SECRET_ACCESS_KEY'],
+  ['AccessDenied', '; the credentials lack s3:GetObject, PutObject, DeleteObject or ListBucket'],
+]);
 
 const RETRYABLE_CODES = new Set([
   'SlowDown',

@@ -1,5 +1,6 @@
+import { refuseForeignGrants } from '../access-headers.ts';
 import { S3Error } from '../errors.ts';
-import { refuseCannedAcl, refuseUnsupported } from '../object-headers.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { privateAcl, refuseOtherGrants } from './object-acl.ts';
 
@@ -19,7 +20,7 @@ export const getBucketAcl: Operation = {
 };
 
 /**
- * Accepts what buckets have anyway: `private`, or a document that grants the owner full control and nobody else.
+ * Accepts what buckets have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
  */
 export const putBucketAcl: Operation = { name: 'PutBucketAcl', absent: 'bucket', handle };
@@ -27,10 +28,10 @@ export const putBucketAcl: Operation = { name: 'PutBucketAcl', absent: 'bucket',
 async function handle(request: S3Request): Promise<S3Response> {
   const { attr } = await request.bucketEntry();
   if (attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
-  refuseUnsupported(request.headers);
+  const headers = effectiveHeaders(request);
+  refuseUnsupported(headers);
   const body = await request.body.readAll(BODY_BYTES_MAX);
-  const canned = request.headers['x-amz-acl'];
-  if (canned !== undefined) refuseCannedAcl(canned);
-  else refuseOtherGrants(body, attr.uid);
+  const granted = await refuseForeignGrants(request, headers);
+  if (!granted && headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [attr.uid]);
   return { status: 200 };
 }

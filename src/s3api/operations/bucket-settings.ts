@@ -25,12 +25,6 @@ export const getBucketNotificationConfiguration = fixedSetting(
   'GetBucketNotificationConfiguration',
   'NotificationConfiguration',
 );
-// Who writes an object owns it: POSIX's rule, and the only one here.
-export const getBucketOwnershipControls = fixedSetting(
-  'GetBucketOwnershipControls',
-  'OwnershipControls',
-  '<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>',
-);
 export const getBucketPolicy = unsetSetting('GetBucketPolicy', 'NoSuchBucketPolicy');
 export const getBucketPolicyStatus = unsetSetting('GetBucketPolicyStatus', 'NoSuchBucketPolicy');
 export const getBucketReplication = unsetSetting('GetBucketReplication', 'ReplicationConfigurationNotFoundError');

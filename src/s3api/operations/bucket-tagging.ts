@@ -1,15 +1,9 @@
-/**
- * Tags of a bucket, kept as one extended attribute of its directory, so that they move with it.
- */
-import { isFsError } from '../../base/errors.ts';
-import type { Entry } from '../../meta/types.ts';
+/** Tags of a bucket. */
+import { loadBucketTags, ownBucket, removeBucketTags, storeBucketTags } from '../bucket-attributes.ts';
 import { S3Error } from '../errors.ts';
-import type { Operation, S3Request } from '../operation.ts';
-import { parseTaggingDocument, taggingDocument } from '../tags.ts';
+import type { Operation } from '../operation.ts';
+import { BUCKET_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../tags.ts';
 
-/** JSON: [[key, value], ...] in UTF-8. */
-const TAGS_XATTR = 'user.janusfs.bucket-tagging';
-const TAGS_MAX = 50;
 const BODY_BYTES_MAX = 1024 * 1024;
 
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html */
@@ -17,13 +11,9 @@ export const getBucketTagging: Operation = {
   name: 'GetBucketTagging',
   absent: 'bucket',
   async handle(request) {
-    const { attr } = await request.bucketEntry();
-    const stored = await request.vfs.getxattr(request.context, attr.ino, TAGS_XATTR).catch((error) => {
-      throw isFsError(error, 'ENODATA')
-        ? new S3Error('NoSuchTagSet', { fields: { BucketName: request.bucket! } })
-        : error;
-    });
-    return { status: 200, body: taggingDocument(JSON.parse(stored.toString('latin1')) as [string, string][]) };
+    const tags = await loadBucketTags(request, await request.bucketEntry());
+    if (tags === undefined) throw new S3Error('NoSuchTagSet', { fields: { BucketName: request.bucket! } });
+    return { status: 200, body: taggingDocument(tags) };
   },
 };
 
@@ -32,10 +22,9 @@ export const putBucketTagging: Operation = {
   name: 'PutBucketTagging',
   absent: 'bucket',
   async handle(request) {
-    const { attr } = await ownBucket(request);
-    const tags = parseTaggingDocument(await request.body.readAll(BODY_BYTES_MAX), TAGS_MAX);
-    // Tags are byte strings that hold UTF-8: latin1 writes those bytes.
-    await request.vfs.setxattr(request.context, attr.ino, TAGS_XATTR, Buffer.from(JSON.stringify(tags), 'latin1'), 0);
+    const bucket = await ownBucket(request);
+    const tags = parseTaggingDocument(await request.body.readAll(BODY_BYTES_MAX), BUCKET_TAGS_MAX);
+    await storeBucketTags(request, bucket, tags);
     return { status: 204 };
   },
 };
@@ -45,16 +34,7 @@ export const deleteBucketTagging: Operation = {
   name: 'DeleteBucketTagging',
   absent: 'bucket',
   async handle(request) {
-    const { attr } = await ownBucket(request);
-    await request.vfs.removexattr(request.context, attr.ino, TAGS_XATTR).catch((error) => {
-      if (!isFsError(error, 'ENODATA')) throw error;
-    });
+    await removeBucketTags(request, await ownBucket(request));
     return { status: 204 };
   },
 };
-
-async function ownBucket(request: S3Request): Promise<Entry> {
-  const entry = await request.bucketEntry();
-  if (entry.attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
-  return entry;
-}

@@ -2,6 +2,7 @@ import type { ChecksumAlgorithm } from '../../base/checksums.ts';
 import type { PublishReply } from '../../meta/api.ts';
 import type { S3Record } from '../../meta/types.ts';
 import type { PutOptions } from '../../vfs/types.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { checksumElements, requestedAlgorithm } from '../checksums-request.ts';
 import { type RequestHeaders, writePrecondition } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
@@ -10,9 +11,16 @@ import { S3Error } from '../errors.ts';
 import { objectEtag, quoteEtag } from '../etag.ts';
 import { walkAgainWhenStale } from '../find-object.ts';
 import { keyPath } from '../key-path.ts';
-import { effectiveHeaders, type ObjectMetadata, readObjectMetadata, refuseUnsupported } from '../object-headers.ts';
+import {
+  effectiveHeaders,
+  type ObjectMetadata,
+  REDIRECT,
+  readObjectMetadata,
+  refuseUnsupported,
+} from '../object-headers.ts';
 import { absentTarget, newRecord, refuseDirectoryContent } from '../object-write.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { STANDARD, STORAGE_CLASS } from '../storage-class.ts';
 import { parseTaggingHeader } from '../tags.ts';
 import { xmlTime } from '../times.ts';
 import { element, xmlDocument } from '../xml.ts';
@@ -24,8 +32,6 @@ import { element, xmlDocument } from '../xml.ts';
  */
 export const copyObject: Operation = { name: 'CopyObject', absent: 'key', handle };
 
-const REDIRECT = 'x-amz-website-redirect-location';
-
 interface Directives {
   /** REPLACE: take metadata from this request. */
   metadata: ObjectMetadata | undefined;
@@ -36,6 +42,7 @@ interface Directives {
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   const directives = readDirectives(headers);
   const algorithm = requestedAlgorithm(headers);
   const precondition = writePrecondition(headers);
@@ -45,7 +52,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     const source = await findSource(request, headers, target, true);
     refuseCopy(request, headers, source, directives);
     if (path.directory) refuseDirectoryContent(source.sizeBytes);
-    const s3 = copiedRecord(source, directives, headers[REDIRECT]);
+    const s3 = copiedRecord(source, directives, headers);
     const xattrs = directives.metadata?.xattrs ?? userXattrs(source);
     const options: PutOptions = { path, precondition, s3, xattrs };
     try {
@@ -130,7 +137,7 @@ function refuseCopy(request: S3Request, headers: RequestHeaders, source: FoundSo
   const changes =
     directives.metadata !== undefined ||
     directives.tags !== undefined ||
-    headers['x-amz-storage-class'] !== undefined ||
+    headers[STORAGE_CLASS] !== undefined ||
     headers[REDIRECT] !== undefined;
   if (same && !changes) {
     throw new S3Error('InvalidRequest', {
@@ -141,11 +148,11 @@ function refuseCopy(request: S3Request, headers: RequestHeaders, source: FoundSo
 }
 
 /** What belonged to the source's present bytes belongs to the copy's; a stale record leaves only headers and tags. */
-function copiedRecord(source: FoundSource, directives: Directives, redirect: string | undefined): S3Record {
+function copiedRecord(source: FoundSource, directives: Directives, headers: RequestHeaders): S3Record {
   const { attr, s3 } = source.walked;
   const fresh = s3 !== undefined && s3.version === attr.version && !source.directory;
   const metadata: ObjectMetadata = {
-    headers: directives.metadata?.headers ?? withRedirect(s3?.headers ?? {}, redirect),
+    headers: directives.metadata?.headers ?? withOwn(s3?.headers ?? {}, headers),
     tags: directives.tags ?? s3?.tags ?? [],
     xattrs: new Map(),
   };
@@ -155,10 +162,14 @@ function copiedRecord(source: FoundSource, directives: Directives, redirect: str
     : newRecord('', metadata, {}, '');
 }
 
-/** The redirect belongs to one object: a copy has its own or none. */
-function withRedirect(headers: S3Record['headers'], redirect: string | undefined): S3Record['headers'] {
-  const { [REDIRECT]: _dropped, ...kept } = headers;
-  return redirect === undefined ? kept : { ...kept, [REDIRECT]: redirect };
+/** Redirect and storage class belong to one object: a copy has its own or none. */
+function withOwn(source: S3Record['headers'], headers: RequestHeaders): S3Record['headers'] {
+  const { [REDIRECT]: _redirect, [STORAGE_CLASS]: _class, ...kept } = source;
+  const redirect = headers[REDIRECT];
+  const storageClass = headers[STORAGE_CLASS];
+  if (redirect !== undefined) kept[REDIRECT] = redirect;
+  if (storageClass !== undefined && storageClass !== STANDARD) kept[STORAGE_CLASS] = storageClass;
+  return kept;
 }
 
 const EMPTY_MD5 = 'd41d8cd98f00b204e9800998ecf8427e';

@@ -1,16 +1,23 @@
 import { isFsError } from '../../base/errors.ts';
+import type { Entry, S3Record } from '../../meta/types.ts';
+import { checkOwnership, refuseForeignGrants } from '../access-headers.ts';
+import { storeBucketTags, storeOwnership } from '../bucket-attributes.ts';
 import { isBucketName } from '../bucket-name.ts';
+import type { RequestHeaders } from '../conditions.ts';
 import { isS3Error, S3Error } from '../errors.ts';
-import { refuseUnsupported } from '../object-headers.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
-import { childText, parseXml } from '../xml.ts';
+import { FIRST_REGION } from '../region.ts';
+import { BUCKET_TAGS_MAX, parseTags } from '../tags.ts';
+import { child, childToken, parseXml } from '../xml.ts';
 
-const BODY_BYTES_MAX = 64 * 1024;
-/** AWS's first region, where making one's own bucket again succeeds. */
-const FIRST_REGION = 'us-east-1';
+const BODY_BYTES_MAX = 1024 * 1024;
+/** The name that eu-west-1 had once. */
+const OLD_REGION = { name: 'EU', region: 'eu-west-1' };
 
 /**
- * Makes a bucket: a directory at the volume's top that belongs to the caller.
+ * Makes a bucket: a directory at the volume's top that belongs to the caller. Tags and ownership are written after it;
+ * a client that repeats the request because it got no answer writes them again.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
 export const createBucket: Operation = { name: 'CreateBucket', absent: 'bucket', handle };
@@ -18,19 +25,27 @@ export const createBucket: Operation = { name: 'CreateBucket', absent: 'bucket',
 async function handle(request: S3Request): Promise<S3Response> {
   const name = request.bucket!;
   if (!isBucketName(name)) throw new S3Error('InvalidBucketName', { fields: { BucketName: name } });
-  refuseSettings(request);
-  checkConfiguration(await request.body.readAll(BODY_BYTES_MAX), request.settings.region);
-  try {
-    await request.vfs.objects.createBucket(request.context, name);
-  } catch (error) {
-    if (!isFsError(error, 'EEXIST')) throw error;
-    await answerExisting(request);
-  }
+  const headers = effectiveHeaders(request);
+  const ownership = readOwnership(headers);
+  await refuseForeignGrants(request, headers);
+  const tags = readConfiguration(await request.body.readAll(BODY_BYTES_MAX), request);
+  const bucket = await makeBucket(request, name);
+  if (tags.length > 0) await storeBucketTags(request, bucket, tags);
+  if (ownership !== undefined) await storeOwnership(request, bucket, ownership);
   return { status: 200, headers: { Location: `/${name}` } };
 }
 
+async function makeBucket(request: S3Request, name: string): Promise<Entry> {
+  try {
+    return await request.vfs.objects.createBucket(request.context, name);
+  } catch (error) {
+    if (!isFsError(error, 'EEXIST')) throw error;
+    return existingBucket(request);
+  }
+}
+
 /** The name is taken: by the caller (fine in us-east-1, as at AWS) or by somebody else. */
-async function answerExisting(request: S3Request): Promise<void> {
+async function existingBucket(request: S3Request): Promise<Entry> {
   const fields = { BucketName: request.bucket! };
   const entry = await request.bucketEntry().catch((error: unknown) => {
     // The volume's own bucket is hidden from everybody but root.
@@ -38,29 +53,39 @@ async function answerExisting(request: S3Request): Promise<void> {
     throw error;
   });
   if (entry === undefined || entry.attr.uid !== request.user.uid) throw new S3Error('BucketAlreadyExists', { fields });
-  if (request.settings.region !== FIRST_REGION) throw new S3Error('BucketAlreadyOwnedByYou', { fields });
+  if (request.region !== FIRST_REGION) throw new S3Error('BucketAlreadyOwnedByYou', { fields });
+  return entry;
 }
 
-function refuseSettings(request: S3Request): void {
-  const { 'x-amz-bucket-object-lock-enabled': lock, 'x-amz-object-ownership': ownership, ...others } = request.headers;
+/** The ownership asked for. @throws S3Error for what buckets here cannot have. */
+function readOwnership(headers: RequestHeaders): string | undefined {
+  const { 'x-amz-bucket-object-lock-enabled': lock, 'x-amz-object-ownership': ownership, ...others } = headers;
   if (lock !== undefined && lock.toLowerCase() !== 'false') {
     throw new S3Error('NotImplemented', { message: 'Object Lock is not implemented.' });
   }
-  // Who writes an object owns it: that is POSIX's rule, and the only one here.
-  if (ownership !== undefined && ownership !== 'ObjectWriter') {
-    throw new S3Error('NotImplemented', {
-      message: 'Objects belong to who writes them (ObjectWriter); other ownership settings are not implemented.',
-    });
-  }
+  if (ownership !== undefined) checkOwnership(ownership);
   refuseUnsupported(others);
+  return ownership;
 }
 
-function checkConfiguration(body: Buffer, region: string): void {
-  if (body.length === 0) return;
-  const constraint = childText(parseXml(body, 'CreateBucketConfiguration'), 'LocationConstraint')?.trim() ?? '';
-  if (constraint === '' || constraint === region) return;
+/** Checks the configuration and answers its tags. */
+function readConfiguration(body: Buffer, request: S3Request): S3Record['tags'] {
+  if (body.length === 0) return [];
+  const root = parseXml(body, 'CreateBucketConfiguration');
+  if (child(root, 'Location') !== undefined || child(root, 'Bucket') !== undefined) {
+    throw new S3Error('NotImplemented', { message: 'Directory buckets are not implemented.' });
+  }
+  checkRegion(childToken(root, 'LocationConstraint') ?? '', request);
+  const tags = child(root, 'Tags');
+  return tags === undefined ? [] : parseTags(tags, BUCKET_TAGS_MAX);
+}
+
+/** The region that the client signs for is the region it gets; the gateway's own one is always right too. */
+function checkRegion(constraint: string, { region, settings }: S3Request): void {
+  const named = constraint === OLD_REGION.name ? OLD_REGION.region : constraint;
+  if (named === '' || named === region || named === settings.region) return;
   throw new S3Error('InvalidLocationConstraint', {
-    message: `The specified location-constraint is not valid. This endpoint's region is ${region}.`,
+    message: `The specified location-constraint is not valid. Sign the request for ${constraint}, or name ${region}.`,
     fields: { LocationConstraint: constraint },
   });
 }

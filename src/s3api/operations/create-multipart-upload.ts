@@ -1,3 +1,4 @@
+import { refuseForeignGrants } from '../access-headers.ts';
 import { uploadChecksum } from '../checksums-request.ts';
 import { S3Error } from '../errors.ts';
 import { keyPath } from '../key-path.ts';
@@ -16,6 +17,7 @@ export const createMultipartUpload: Operation = { name: 'CreateMultipartUpload',
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   const metadata = readObjectMetadata(headers);
   const { algorithm, type } = uploadChecksum(headers);
   const bucket = await request.bucketEntry();

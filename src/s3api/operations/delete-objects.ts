@@ -9,6 +9,7 @@ import type { Operation, S3Request, S3Response } from '../operation.ts';
 import {
   childrenOf,
   childText,
+  childToken,
   element,
   optionalElement,
   parseXml,
@@ -44,7 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   }
   const bucket = await request.bucketEntry();
   const root = parseXml(await request.body.readAll(BODY_BYTES_MAX), 'Delete');
-  const quiet = childText(root, 'Quiet')?.trim().toLowerCase() === 'true';
+  const quiet = childToken(root, 'Quiet')?.toLowerCase() === 'true';
   const objects = childrenOf(root, 'Object');
   if (objects.length === 0 || objects.length > KEYS_MAX) throw new S3Error('MalformedXML');
   const wanted = objects.map((object): Wanted => {

@@ -1,8 +1,9 @@
 import type { Operation } from '../operation.ts';
+import { FIRST_REGION } from '../region.ts';
 import { escapeXml, xmlDocument } from '../xml.ts';
 
 /**
- * Answers the region; empty for us-east-1, as AWS does.
+ * Answers the request's region; empty for us-east-1, as AWS does.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
  */
 export const getBucketLocation: Operation = {
@@ -10,7 +11,7 @@ export const getBucketLocation: Operation = {
   absent: 'bucket',
   async handle(request) {
     await request.bucketEntry();
-    const { region } = request.settings;
-    return { status: 200, body: xmlDocument('LocationConstraint', region === 'us-east-1' ? '' : escapeXml(region)) };
+    const { region } = request;
+    return { status: 200, body: xmlDocument('LocationConstraint', region === FIRST_REGION ? '' : escapeXml(region)) };
   },
 };

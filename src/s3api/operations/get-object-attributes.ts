@@ -4,8 +4,10 @@ import { checkReadConditions } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
 import { objectChecksums } from '../etag.ts';
 import { type FoundObject, findObject, refuseVersion } from '../find-object.ts';
+import { trimBlanks } from '../header-text.ts';
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { storageClassOf } from '../storage-class.ts';
 import { httpDate } from '../times.ts';
 import { element, wrap, xmlDocument } from '../xml.ts';
 
@@ -37,7 +39,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     if (checksums !== '') xml += wrap('Checksum', checksums);
   }
   if (wanted.has('ObjectParts')) xml += objectParts(found, Math.min(partsMax, PARTS_MAX), marker);
-  if (wanted.has('StorageClass')) xml += element('StorageClass', 'STANDARD');
+  if (wanted.has('StorageClass')) xml += element('StorageClass', storageClassOf(s3));
   if (wanted.has('ObjectSize')) xml += element('ObjectSize', found.sizeBytes);
   return {
     status: 200,
@@ -49,7 +51,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 function wantedAttributes(header: string | undefined): Set<string> {
   const names = (header ?? '')
     .split(',')
-    .map((name) => name.trim())
+    .map((name) => trimBlanks(name))
     .filter((name) => name !== '');
   const unknown = names.find((name) => !KNOWN.has(name));
   if (names.length > 0 && unknown === undefined) return new Set(names);

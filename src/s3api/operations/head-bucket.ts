@@ -9,7 +9,7 @@ export const headBucket: Operation = {
   absent: 'bucket',
   async handle(request) {
     await request.bucketEntry();
-    const headers = { 'x-amz-bucket-region': request.settings.region, 'x-amz-access-point-alias': 'false' };
+    const headers = { 'x-amz-bucket-region': request.region, 'x-amz-access-point-alias': 'false' };
     return { status: 200, headers: { ...headers, 'Content-Type': 'application/xml' } };
   },
 };

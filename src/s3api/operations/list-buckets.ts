@@ -15,7 +15,7 @@ const PAGE_LENGTH = 1000;
 export const listBuckets: Operation = { name: 'ListBuckets', absent: 'bucket', handle };
 
 async function handle(request: S3Request): Promise<S3Response> {
-  const { query, settings } = request;
+  const { query } = request;
   const limits = { valueMin: 1, valueMax: BUCKETS_MAX, absent: BUCKETS_MAX };
   const count = countParameter(request, 'max-buckets', limits);
   const asked = query.get('max-buckets');
@@ -25,13 +25,13 @@ async function handle(request: S3Request): Promise<S3Response> {
   const prefix = query.get('prefix');
   const region = query.get('bucket-region');
   const token = query.get('continuation-token');
-  const elsewhere = region !== undefined && region !== settings.region;
+  const elsewhere = region !== undefined && region !== request.region;
   const found = elsewhere
     ? { entries: [], next: undefined }
     : await ownBuckets(request, token === undefined ? '' : readToken(token), prefix ?? '', count);
   const xml =
     wrap('Owner', ownerElements(request.user.uid, request.user)) +
-    wrap('Buckets', found.entries.map((entry) => bucketElement(entry, settings.region)).join('')) +
+    wrap('Buckets', found.entries.map((entry) => bucketElement(entry, request.region)).join('')) +
     optionalElement('Prefix', prefix) +
     (found.next === undefined ? '' : element('ContinuationToken', writeToken(found.next)));
   return { status: 200, body: xmlDocument('ListAllMyBucketsResult', xml) };

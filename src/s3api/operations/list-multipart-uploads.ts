@@ -10,6 +10,8 @@ import { xmlTimeMs } from '../times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../xml.ts';
 
 const UPLOADS_MAX = 1000;
+/** What an id can look like: begins with a time, so it holds digits. */
+const UPLOAD_ID = /^(?=.*\d)[0-9a-z-]{12,64}$/;
 
 /**
  * Lists uploads in progress by key, then by start; keys with a delimiter after the prefix are rolled up.
@@ -21,12 +23,13 @@ interface Listing {
   prefix: ByteString;
   delimiter: ByteString;
   keyMarker: ByteString;
-  /** Counts only beside a key marker. */
+  /** Counts only beside a key marker; '' when there is none. */
   uploadIdMarker: string;
   limit: number;
 }
 
-type Item = { kind: 'upload'; upload: Upload } | { kind: 'prefix'; prefix: ByteString };
+/** A prefix remembers the first upload found below it. */
+type Item = { kind: 'upload'; upload: Upload } | { kind: 'prefix'; prefix: ByteString; upload: Upload };
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { query } = request;
@@ -35,7 +38,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     prefix: query.get('prefix') ?? '',
     delimiter: query.get('delimiter') ?? '',
     keyMarker,
-    uploadIdMarker: keyMarker === '' ? '' : (query.get('upload-id-marker') ?? ''),
+    uploadIdMarker: keyMarker === '' ? '' : uploadIdMarker(query.get('upload-id-marker') ?? ''),
     limit: Math.min(countParameter(request, 'max-uploads', UPLOADS_MAX), UPLOADS_MAX),
   };
   const encodingType = query.get('encoding-type');
@@ -74,7 +77,7 @@ async function collect(
     let rolledUp = false;
     for (const upload of page.uploads) {
       const prefix = commonPrefix(upload.key, listing);
-      const seen = prefix !== undefined && listing.keyMarker.startsWith(prefix);
+      const seen = prefix !== undefined && isSeen(prefix, listing);
       if (!seen && items.length === listing.limit) return { items, truncated: true };
       if (prefix === undefined) {
         items.push({ kind: 'upload', upload });
@@ -82,7 +85,7 @@ async function collect(
         afterId = upload.uploadId;
         continue;
       }
-      if (!seen) items.push({ kind: 'prefix', prefix });
+      if (!seen) items.push({ kind: 'prefix', prefix, upload });
       afterKey = prefix + '\xff'.repeat(Math.max(KEY_BYTES_MAX - prefix.length, 1));
       afterId = '\xff';
       rolledUp = true;
@@ -90,6 +93,23 @@ async function collect(
     }
     if (!rolledUp && (!page.truncated || page.uploads.length === 0)) return { items, truncated: false };
   }
+}
+
+/**
+ * Whether a marker stands behind a prefix: a page ended with it, or the marker is a key below it; but a marker that names an
+ * upload below it stands behind that upload only.
+ */
+function isSeen(prefix: ByteString, { keyMarker, uploadIdMarker }: Listing): boolean {
+  return keyMarker === prefix || (uploadIdMarker === '' && keyMarker.startsWith(prefix));
+}
+
+/** @throws S3Error InvalidArgument for what no upload's id can be. */
+function uploadIdMarker(text: string): string {
+  if (text === '' || UPLOAD_ID.test(text)) return text;
+  throw new S3Error('InvalidArgument', {
+    message: 'Invalid uploadId marker',
+    fields: { ArgumentName: 'upload-id-marker', ArgumentValue: text },
+  });
 }
 
 function commonPrefix(key: ByteString, { prefix, delimiter }: Listing): ByteString | undefined {
@@ -108,7 +128,8 @@ function listingDocument(
   const text = (bytes: ByteString): ByteString => (encode ? uriEncode(bytes, true) : bytes);
   const last = items.at(-1);
   const nextKey = last === undefined ? '' : last.kind === 'upload' ? last.upload.key : last.prefix;
-  const nextId = last?.kind === 'upload' ? last.upload.uploadId : '';
+  // Clients send both markers back; beside a prefix the id says no more than that there is one.
+  const nextId = last?.upload.uploadId ?? '';
   let inner =
     element('Bucket', request.bucket!) +
     element('KeyMarker', text(listing.keyMarker)) +

@@ -32,7 +32,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     commonPrefixes(page.items, encoded);
   return {
     status: 200,
-    headers: { 'x-amz-bucket-region': request.settings.region },
+    headers: { 'x-amz-bucket-region': request.region },
     body: xmlDocument('ListBucketResult', xml),
   };
 }

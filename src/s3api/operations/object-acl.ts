@@ -1,10 +1,11 @@
 import { requireOwner } from '../access.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { S3Error } from '../errors.ts';
 import { findObject, refuseVersion } from '../find-object.ts';
-import { effectiveHeaders, refuseCannedAcl, refuseUnsupported } from '../object-headers.ts';
+import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { ownerElements, ownerId } from '../owner.ts';
-import { child, childrenOf, childText, parseXml, wrap, xmlDocument } from '../xml.ts';
+import { child, childrenOf, childToken, parseXml, wrap, xmlDocument } from '../xml.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
@@ -25,7 +26,7 @@ export const getObjectAcl: Operation = {
 };
 
 /**
- * Accepts what objects have anyway: `private`, or a document that grants the owner full control and nobody else.
+ * Accepts what objects have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
  */
 export const putObjectAcl: Operation = { name: 'PutObjectAcl', absent: 'key', handle: putAcl };
@@ -38,9 +39,8 @@ async function putAcl(request: S3Request): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
   requireOwner(walked.attr, request.context);
-  const canned = headers['x-amz-acl'];
-  if (canned !== undefined) refuseCannedAcl(canned);
-  else refuseOtherGrants(body, walked.attr.uid);
+  const granted = await refuseForeignGrants(request, headers, walked.attr);
+  if (!granted && headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [walked.attr.uid, bucket.attr.uid]);
   return { status: 200 };
 }
 
@@ -52,18 +52,21 @@ export function privateAcl(request: S3Request, uid: number): Buffer {
   return xmlDocument('AccessControlPolicy', wrap('Owner', owner) + wrap('AccessControlList', grant));
 }
 
-/** @throws S3Error MalformedACLError, NotImplemented for any grant but the owner's full control. */
-export function refuseOtherGrants(body: Buffer, uid: number): void {
+const PERMISSIONS = new Set(['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']);
+
+/** @throws S3Error MalformedACLError, NotImplemented for a grant to anybody but these owners. */
+export function refuseOtherGrants(body: Buffer, owners: readonly number[]): void {
   if (body.length === 0) throw new S3Error('MissingRequestBodyError');
   const list = child(parseXml(body, 'AccessControlPolicy'), 'AccessControlList');
   if (list === undefined) throw new S3Error('MalformedACLError');
   for (const grant of childrenOf(list, 'Grant')) {
     const grantee = child(grant, 'Grantee');
     if (grantee === undefined) throw new S3Error('MalformedACLError');
-    const own = childText(grantee, 'ID')?.trim() === ownerId(uid);
-    if (own && childText(grant, 'Permission')?.trim() === 'FULL_CONTROL') continue;
+    if (!PERMISSIONS.has(childToken(grant, 'Permission') ?? '')) throw new S3Error('MalformedACLError');
+    const id = childToken(grantee, 'ID');
+    if (owners.some((uid) => ownerId(uid) === id)) continue;
     throw new S3Error('NotImplemented', {
-      message: 'Only the ACL that gives the owner full control is implemented; objects are private to their owner.',
+      message: 'Only grants to the owner are implemented; objects are private to their owner.',
     });
   }
 }

@@ -1,5 +1,6 @@
 import { isFsError } from '../../base/errors.ts';
 import type { KeyPath } from '../../meta/api.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { checksumHeaders } from '../checksums-request.ts';
 import { writePrecondition } from '../conditions.ts';
 import { S3Error } from '../errors.ts';
@@ -22,6 +23,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   // A presigned URL may carry the copy source in its query, where routing does not look.
   if (headers['x-amz-copy-source'] !== undefined) return copyObject.handle(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   refuseTooLarge(request);
   const metadata = readObjectMetadata(headers);
   const precondition = writePrecondition(headers);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Part, Upload, WalkReply } from '../../meta/api.ts';
 import { requireUploadOwner } from '../access.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { checksumElements, isChecksumAlgorithm } from '../checksums-request.ts';
 import type { RequestHeaders } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
@@ -24,6 +25,7 @@ export const uploadPartCopy: Operation = { name: 'UploadPartCopy', absent: 'uplo
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   const number = partNumberOf(request);
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();

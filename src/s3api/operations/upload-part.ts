@@ -1,5 +1,6 @@
 import type { Upload } from '../../meta/api.ts';
 import { requireUploadOwner } from '../access.ts';
+import { refuseForeignGrants } from '../access-headers.ts';
 import { checksumHeaders, isChecksumAlgorithm } from '../checksums-request.ts';
 import { S3Error } from '../errors.ts';
 import { quoteEtag } from '../etag.ts';
@@ -21,6 +22,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   // A presigned URL may carry the copy source in its query, where routing does not look.
   if (headers['x-amz-copy-source'] !== undefined) return uploadPartCopy.handle(request);
   refuseUnsupported(headers);
+  await refuseForeignGrants(request, headers);
   refuseTooLarge(request);
   const number = partNumberOf(request);
   const uploadId = uploadIdOf(request);

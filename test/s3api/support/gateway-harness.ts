@@ -62,6 +62,10 @@ export interface RawRequest {
   amzDate?: string;
   /** Region of the scope. */
   region?: string;
+  /** What the client makes of a header's value before it signs; without blanks at the ends when left out. */
+  signedForm?: (value: string) => string;
+  /** Headers that are sent and not signed. */
+  unsigned?: string[];
 }
 
 export interface Signed {
@@ -95,12 +99,13 @@ export function sign(request: RawRequest, port: number): Signed {
     'x-amz-content-sha256': payloadHash,
     ...request.headers,
   };
+  const { signedForm = (value) => value.replace(/^[ \t]+|[ \t]+$/g, ''), unsigned = [] } = request;
   const names = Object.keys(headers)
     .map((name) => name.toLowerCase())
-    .filter((name) => !['content-length', 'expect', 'transfer-encoding', 'connection'].includes(name))
+    .filter((name) => !['content-length', 'expect', 'transfer-encoding', 'connection', ...unsigned].includes(name))
     .sort();
   const byName = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-  const canonicalHeaders = names.map((name) => `${name}:${byName.get(name)!.trim()}\n`).join('');
+  const canonicalHeaders = names.map((name) => `${name}:${signedForm(byName.get(name)!)}\n`).join('');
   const canonical = [
     method,
     path,
@@ -194,7 +199,7 @@ export class RawConnection {
 }
 
 /** One signed request on its own connection. */
-export async function rawRequest(harness: Harness, request: RawRequest): Promise<RawReply> {
+export async function rawRequest(harness: Pick<Harness, 'port'>, request: RawRequest): Promise<RawReply> {
   const body = request.body ?? '';
   const length = { 'content-length': String(Buffer.byteLength(body)) };
   const signed = sign({ ...request, headers: { ...(body === '' ? {} : length), ...request.headers } }, harness.port);

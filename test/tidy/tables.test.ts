@@ -1,0 +1,61 @@
+/**
+ * Every object inherits `constructor`, `toString` and `__proto__`: a table that text from outside is looked up in is a
+ * Map, a Set, or asked with Object.hasOwn. The type checker lets a string index an object in three ways only: the
+ * object is a Record<string, ...>, the key is cast, or `in` asks for it.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { filesBelow } from './source-files.ts';
+
+const ASKS_OWN = /Object\.hasOwn\(/;
+/** A table of the module by any string. */
+const STRING_TABLE = /^(?:export )?const \w+: [^=]*\bRecord<string, .*= \{/;
+/** `table[name as Key]` */
+const CAST_KEY = /\w\[\w+(?:\.\w+)* as [A-Za-z]/;
+/** `code in ERRNO`, but neither a loop nor `'literal' in value`, which narrows a union. */
+const IN_TABLE = /(?<!for \((?:const|let) )\b[\w.]+ in [\w.]+/;
+
+const sources = filesBelow(['src'], /\.ts$/);
+
+function lines(text: string): [number, string][] {
+  const code = text
+    .replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ''))
+    .replace(/`(?:[^`\\]|\\.)*`/g, (literal) => literal.replace(/[^\n]/g, ''))
+    .replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, "''")
+    .replace(/\/\/.*$/gm, '');
+  return code.split('\n').map((line, i) => [i + 1, line]);
+}
+
+function found(wanted: (line: string, text: string) => boolean): string[] {
+  return sources.flatMap(({ path, text }) =>
+    lines(text).flatMap(([number, line]) => (wanted(line, text) ? [`${path}:${number}: ${line.trim()}`] : [])),
+  );
+}
+
+test('a table of a module by any string is a Map, or its file asks Object.hasOwn', () => {
+  assert.deepEqual(
+    found((line, text) => STRING_TABLE.test(line) && !ASKS_OWN.test(text)),
+    [],
+  );
+});
+
+test('a key is cast to a key of its table only beside Object.hasOwn', () => {
+  assert.deepEqual(
+    found((line) => CAST_KEY.test(line) && !ASKS_OWN.test(line)),
+    [],
+  );
+});
+
+test('no name is looked up with `in`', () => {
+  assert.deepEqual(
+    found((line) => IN_TABLE.test(line) && !/\bin keyof\b|\bunique symbol\b|\[\w+ in \w+\]/.test(line)),
+    [],
+  );
+});
+
+test('header text is not trimmed as Unicode text', () => {
+  const inS3 = found((line) => /\.trim(?:Start|End)?\(\)/.test(line)).filter((at) => at.startsWith('src/s3api/'));
+  // Text of these has been checked to be ASCII, or is refused right after.
+  const elsewhere = inS3.filter((at) => !/^src\/s3api\/(checksums-|ranges|operations\/complete-)/.test(at));
+  assert.deepEqual(elsewhere, []);
+});
