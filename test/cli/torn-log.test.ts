@@ -28,7 +28,7 @@ const MANIFEST = join('appendonlydir', 'appendonly.aof.manifest');
 
 /** A command as the log holds it. */
 function command(...words: string[]): string {
-  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word, 'latin1')}\r\n${word}\r\n`).join('')}`;
 }
 
 /** Runs a real server on the directory for as long as `use` takes. */
