@@ -43,7 +43,9 @@ async function served(directory: string, use: (ask: (line: string) => Promise<st
 
 /** A directory with a log of a real server that holds `kept` and `count`. */
 async function withLog(t: TestContext): Promise<string> {
-  const directory = temporaryDirectory(t, 'tl');
+  // One below: the commands that errors name keep a copy beside the directory.
+  const directory = join(temporaryDirectory(t, 'tl'), 'redis');
+  mkdirSync(directory);
   await served(directory, async (ask) => {
     await ask('SET kept yes');
     await ask('INCR count');
