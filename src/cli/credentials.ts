@@ -1,9 +1,10 @@
 /** Root's S3 credentials: from the environment, or generated once and kept. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
+import { replaceFile } from '../base/durable-file.ts';
 import { UserError } from '../base/errors.ts';
 import type { User } from '../meta/types.ts';
-import { writePrivateFile } from './data-directory.ts';
+import { isBlank } from './data-directory.ts';
 
 export interface Credentials {
   accessKey: string;
@@ -67,20 +68,20 @@ export function generateCredentials(): Credentials {
   return { accessKey, secretKey: randomBytes(30).toString('base64url') };
 }
 
-/** Reads the kept credentials, generating them when there are none. @throws UserError when the file is damaged. */
-export function keptCredentials(path: string): Credentials {
+/**
+ * Reads the kept credentials, generating them when there are none. A file that a power cut left empty gets the keys that
+ * the volume knows: clients hold them already.
+ * @param known root's keys of the volume, when it has any.
+ * @throws UserError when the file is damaged.
+ */
+export async function keptCredentials(
+  path: string,
+  known: () => Promise<Credentials | undefined>,
+): Promise<Credentials> {
   const kept = readKept(path);
-  if (kept !== undefined) return kept;
-  const made = generateCredentials();
-  // Written aside and linked into place: a crash in between leaves no half file under the real name.
-  const aside = `${path}.${process.pid}`;
-  rmSync(aside, { force: true });
-  writePrivateFile(aside, formatCredentials(made));
-  try {
-    linkSync(aside, path);
-  } finally {
-    rmSync(aside, { force: true });
-  }
+  if (kept !== undefined && kept !== 'blank') return kept;
+  const made = (kept === 'blank' ? await known() : undefined) ?? generateCredentials();
+  replaceFile(path, formatCredentials(made), 0o600);
   return made;
 }
 
@@ -89,7 +90,8 @@ function formatCredentials({ accessKey, secretKey }: Credentials): string {
   return `[default]\naws_access_key_id = ${accessKey}\naws_secret_access_key = ${secretKey}\n`;
 }
 
-function readKept(path: string): Credentials | undefined {
+/** Undefined when there is no file; 'blank' when nothing was ever written to it. */
+function readKept(path: string): Credentials | 'blank' | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -98,10 +100,15 @@ function readKept(path: string): Credentials | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new UserError(`cannot read ${path}: ${(error as Error).message}`, 1, { cause: error });
   }
+  if (isBlank(text)) return 'blank';
   const accessKey = /^\s*aws_access_key_id\s*=\s*(\S+)\s*$/m.exec(text)?.[1];
   const secretKey = /^\s*aws_secret_access_key\s*=\s*(\S+)\s*$/m.exec(text)?.[1];
   if (accessKey === undefined || secretKey === undefined) {
     throw new UserError(`${path} holds no credentials; remove it to have new ones generated`, 1);
   }
-  return { accessKey, secretKey };
+  try {
+    return checkCredentials({ accessKey, secretKey });
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}; remove it to have new ones generated`, 1);
+  }
 }

@@ -4,28 +4,22 @@
  *     DIR/lock          held with flock(2) by the one process that serves DIR; names that process and its mount point
  *     DIR/credentials   root's S3 keys in the AWS shared-credentials format, mode 0600
  *     DIR/volume        name of the volume
- *     DIR/redis/        redis.conf, redis.sock, redis.log, redis.pid and the append-only log
+ *     DIR/redis/        redis.conf, redis.sock, redis.log, redis.pid, the append-only log and durable-length
  *     DIR/blocks/       the object store
  *     DIR/janusfs.log   log of a --background process
  */
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { makeDirectory, replaceFile } from '../base/durable-file.ts';
 import { UserError } from '../base/errors.ts';
 import { endDeadMount } from '../fuse/mount-point.ts';
 import { isRunning } from './process-identity.ts';
 
+/** As in a volume URL. */
+const VOLUME_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** A killed process whose mount was ended is gone within this time. */
 const DEAD_HOLDER_MS_MAX = 10_000;
 
@@ -49,11 +43,11 @@ export function dataDirectory(path: string): DataDirectory {
   };
 }
 
-/** Makes the directory, open to its owner only. @throws UserError when it cannot be made or written. */
+/** Makes the directory, open to its owner only, so that a power cut leaves it. @throws UserError when it cannot be made or written. */
 export function makeDataDirectory(directory: DataDirectory): void {
   try {
-    mkdirSync(directory.path, { recursive: true, mode: 0o700 });
-    mkdirSync(directory.redis, { recursive: true, mode: 0o700 });
+    makeDirectory(directory.path, 0o700);
+    makeDirectory(directory.redis, 0o700);
   } catch (error) {
     throw new UserError(`cannot make the data directory ${directory.path}: ${(error as Error).message}`, 1, {
       cause: error,
@@ -136,30 +130,39 @@ function holder(path: string): { pid: number | undefined; mountPoint: string | u
   return { pid, mountPoint: mountPoint === '' ? undefined : mountPoint };
 }
 
-/** Writes a new file that only its owner can read. @throws EEXIST. */
-export function writePrivateFile(path: string, text: string): void {
-  writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
-}
-
 /**
- * The name of the directory's volume: the recorded one, else `wanted`, which is then recorded.
- * @throws UserError when another name is asked for explicitly.
+ * The recorded name of the directory's volume.
+ * @returns undefined when none is recorded (no volume was ever made here), or what is there is no name (a power cut).
  */
-export function volumeOf(directory: DataDirectory, wanted: string, explicit: boolean): string {
-  const path = join(directory.path, 'volume');
-  const recorded = recordedVolume(directory);
-  if (recorded === undefined) {
-    writePrivateFile(path, `${wanted}\n`);
-    return wanted;
+export function recordedVolume(directory: DataDirectory): string | undefined {
+  const path = volumeFile(directory);
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new UserError(`cannot read ${path}: ${(error as Error).message}`, 1, { cause: error });
   }
-  if (explicit && recorded !== wanted) {
-    throw new UserError(`${directory.path} holds the volume '${recorded}', not '${wanted}'`, 1);
-  }
-  return recorded;
+  const name = text.trim();
+  return isBlank(name) || !VOLUME_NAME.test(name) ? undefined : name;
 }
 
-/** @returns the recorded name; undefined when no volume was ever made here. */
-export function recordedVolume(directory: DataDirectory): string | undefined {
-  const path = join(directory.path, 'volume');
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
+/** Records the name of the directory's volume, durably. */
+export function recordVolume(directory: DataDirectory, volume: string): void {
+  replaceFile(volumeFile(directory), `${volume}\n`, 0o600);
+}
+
+/** @throws UserError when another name is asked for than the directory's. */
+export function checkVolume(directory: DataDirectory, volume: string, wanted: string): void {
+  if (volume === wanted) return;
+  throw new UserError(`${directory.path} holds the volume '${volume}', not '${wanted}'`, 1);
+}
+
+/** Whether a file holds nothing but what a power cut leaves of bytes that were never written: nothing, or zeros. */
+export function isBlank(text: string): boolean {
+  return /^[\0\s]*$/.test(text);
+}
+
+function volumeFile(directory: DataDirectory): string {
+  return join(directory.path, 'volume');
 }

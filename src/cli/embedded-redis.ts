@@ -1,20 +1,22 @@
 /**
  * The redis-server of an embedded volume: ours from start to stop, on a Unix socket in DIR/redis.
  *
- *     start:  orphan of an earlier run?  --> stop it --> write redis.conf --> spawn --> wait until it answers
- *     run:    it dies unexpectedly       --> start it again (bounded); its clients wait and go on
+ *     start:  orphan of an earlier run?  --> stop it --> write redis.conf --> mend the log --> spawn --> wait until it answers
+ *     run:    it dies unexpectedly       --> mend the log, start it again (bounded); its clients wait and go on
  *     stop:   SIGTERM, wait, SIGKILL     (its log is in the kernel by then: appendfsync no writes before it answers)
  *
  * It runs in a session of its own, so that Ctrl-C reaches us first and the volume can still be closed properly.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { replaceFile } from '../base/durable-file.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { isRunning, runsIn, signalProcess, waitUntilGone } from './process-identity.ts';
 import { type Progress, startProgress } from './progress.ts';
+import { prepareLog } from './redis-log/prepare-log.ts';
 import { askRedis } from './redis-probe.ts';
 
 const PROGRAM = 'redis-server';
@@ -37,7 +39,8 @@ export interface EmbeddedRedis {
 
 /**
  * Starts the server in `directory` and waits until it has loaded its log.
- * @throws UserError when redis-server is missing, too old, or does not come up (with the end of its log).
+ * @throws UserError when redis-server is missing, too old, or does not come up (with the end of its log), or its
+ * append-only log is damaged.
  */
 export async function startEmbeddedRedis(
   directory: string,
@@ -46,7 +49,7 @@ export async function startEmbeddedRedis(
 ): Promise<EmbeddedRedis> {
   const version = redisVersion();
   await stopOrphan(directory, logger);
-  writeFileSync(join(directory, 'redis.conf'), configuration(version), { mode: 0o600 });
+  replaceFile(join(directory, 'redis.conf'), configuration(version), 0o600);
   const server = new Server(directory, logger, signal);
   await server.start();
   return server;
@@ -90,6 +93,7 @@ class Server implements EmbeddedRedis {
   }
 
   async start(): Promise<void> {
+    prepareLog(this.directory, this.#logger);
     const child = this.#spawn();
     try {
       await this.#untilAnswers(child);

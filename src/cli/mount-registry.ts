@@ -3,9 +3,10 @@
  * per mount in the user's runtime directory; passwords are not in it. A file whose process is gone counts as absent.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { makeDirectory, replaceFile } from '../base/durable-file.ts';
 import { isRunning } from './process-identity.ts';
 
 export interface RegisteredMount {
@@ -24,11 +25,10 @@ export interface RegisteredMount {
 export function registerMount(mount: RegisteredMount): () => void {
   const directory = registryDirectory();
   if (`${directory}/`.startsWith(`${mount.mountPoint}/`)) throw new Error(`${directory} lies on the mount`);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   forgetTheDead(directory);
   const path = join(directory, `${createHash('sha256').update(mount.mountPoint).digest('hex').slice(0, 32)}.json`);
-  rmSync(path, { force: true });
-  writeFileSync(path, JSON.stringify(mount), { mode: 0o600, flag: 'wx' });
+  replaceFile(path, JSON.stringify(mount), 0o600);
   return () => rmSync(path, { force: true });
 }
 

@@ -107,7 +107,9 @@ async function openFileSystem(
   const { url, settings, embeddedStore, embeddedLog, root } = request;
   const owner = embeddedStore === undefined ? SUPERUSER : currentOwner();
   if (embeddedStore !== undefined) {
-    await makeVolume(url, { store: embeddedStore, root: root ?? generateCredentials(), owner }, logger, stop);
+    const isLogged = embeddedLog !== undefined ? { embeddedLog } : {};
+    const wanted = { store: embeddedStore, root: root ?? generateCredentials(), owner, ...isLogged };
+    await makeVolume(url, wanted, logger, stop);
   }
   const meta = await openVolume(url, {
     logger,

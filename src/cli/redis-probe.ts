@@ -27,13 +27,14 @@ export function askRedis(socketPath: string, command: string, timeoutMs: number)
   });
 }
 
-/** A simple string, an error or a bulk string; undefined while it is incomplete. */
+/** A simple string, an error or a bulk string (a nil one is empty); undefined while it is incomplete. */
 function firstReply(received: string): string | undefined {
   const end = received.indexOf('\r\n');
   if (end < 0) return undefined;
   const head = received.slice(1, end);
   if (received[0] !== '$') return head;
   const length = Number(head);
+  if (length < 0) return ''; // Nil.
   const body = received.slice(end + 2);
   return body.length >= length + 2 ? body.slice(0, length) : undefined;
 }

@@ -31,11 +31,15 @@ export async function claimStore(store: ObjectStore, format: VolumeFormat, signa
 
 /**
  * Checks that a new volume may use the store: nobody's yet, and it takes and gives back an object.
+ * @param isOurs the store lies in our own data directory: a mark without a block in it is nobody's.
  * @throws UserError naming what is in the way.
  */
-export async function checkNewStore(store: ObjectStore, signal: AbortSignal): Promise<void> {
+export async function checkNewStore(store: ObjectStore, isOurs: boolean, signal: AbortSignal): Promise<void> {
   const owner = await readMarker(store, signal);
-  if (owner !== undefined) {
+  const isLeftover = isOurs && owner !== undefined && !(await holdsBlocks(store, signal));
+  // The volume that this named was lost in a power cut before it had a block.
+  if (isLeftover) await tried(store, 'delete in', () => store.deleteMany([MARKER_KEY], signal));
+  if (owner !== undefined && !isLeftover) {
     throw new UserError(
       `${store.url} holds the blocks of the volume ${owner.volume} (${owner.uuid}); use an empty directory, bucket or prefix`,
     );
@@ -46,6 +50,10 @@ export async function checkNewStore(store: ObjectStore, signal: AbortSignal): Pr
   const read = await tried(store, 'read', () => store.get(key, undefined, signal));
   await tried(store, 'delete in', () => store.deleteMany([key], signal));
   if (!read.equals(probe)) throw new UserError(`${store.url} does not give back what is written to it`);
+}
+
+async function holdsBlocks(store: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  return (await tried(store, 'read', () => store.list('chunks/', '', 1, signal))).length > 0;
 }
 
 async function readMarker(

@@ -5,7 +5,9 @@ import type { Meta } from '../meta/api.ts';
 import type { CommandCall } from './command-spec.ts';
 import { dataDirectory, lockDataDirectory, recordedVolume } from './data-directory.ts';
 import { isEmbeddedRedisRunning, redisSocketPath, startEmbeddedRedis } from './embedded-redis.ts';
+import { volumeInRedis } from './embedded-volume.ts';
 import { loggerFor } from './logger.ts';
+import { hasLog } from './redis-log/prepare-log.ts';
 import { Teardown } from './teardown.ts';
 import { readVersion } from './version.ts';
 import { requireUrl, socketUrl, withPassword } from './volume-argument.ts';
@@ -67,20 +69,14 @@ async function embeddedVolume(
   logger: Parameters<typeof startEmbeddedRedis>[1],
 ): Promise<{ url: string; data: string; embeddedLog: string; served: boolean }> {
   const directory = dataDirectory(path);
-  const volume = recordedVolume(directory);
-  if (volume === undefined) {
-    throw new UserError(
-      `${path} holds no volume; make one with: janusfs up --data ${path}, or name one by --data or URL`,
-    );
-  }
   if (await isEmbeddedRedisRunning(directory.redis)) {
-    return {
-      url: socketUrl(redisSocketPath(directory.redis), volume),
-      data: path,
-      embeddedLog: directory.redis,
-      served: true,
-    };
+    const socketPath = redisSocketPath(directory.redis);
+    const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, socketPath, undefined));
+    if (volume === undefined) throw new UserError(noVolume(path));
+    return { url: socketUrl(socketPath, volume), data: path, embeddedLog: directory.redis, served: true };
   }
+  // A directory without a name and without a log never held a volume: nothing is started or made in it.
+  if (recordedVolume(directory) === undefined && !hasLog(directory.redis)) throw new UserError(noVolume(path));
   const unlock = await lockDataDirectory(directory);
   teardown.add('data directory', async () => unlock());
   const redis = await startEmbeddedRedis(directory.redis, logger, new AbortController().signal);
@@ -89,5 +85,11 @@ async function embeddedVolume(
     () => redis.stop(),
     () => redis.kill(),
   );
+  const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, redis.socketPath, undefined));
+  if (volume === undefined) throw new UserError(noVolume(path));
   return { url: socketUrl(redis.socketPath, volume), data: path, embeddedLog: directory.redis, served: false };
+}
+
+function noVolume(path: string): string {
+  return `${path} holds no volume; make one with: janusfs up --data ${path}, or name one by --data or URL`;
 }

@@ -12,14 +12,16 @@ import {
 } from './command-spec.ts';
 import { ACCESS_KEY_VARIABLE, type Credentials, credentialsFromEnvironment, keptCredentials } from './credentials.ts';
 import {
+  checkVolume,
   type DataDirectory,
   dataDirectory,
   lockDataDirectory,
   makeDataDirectory,
+  recordedVolume,
   recordMount,
-  volumeOf,
 } from './data-directory.ts';
 import { startEmbeddedRedis } from './embedded-redis.ts';
+import { rootInRedis, volumeOf } from './embedded-volume.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { loggerFor } from './logger.ts';
 import { mountRequest } from './mount-request.ts';
@@ -79,13 +81,16 @@ async function serve(
   makeDataDirectory(directory);
   const unlock = await lockDataDirectory(directory);
   teardown.add('data directory', async () => unlock());
-  const volume = volumeOf(directory, settings.volume, call.isGiven('volume'));
+  const recorded = recordedVolume(directory);
+  const isGiven = call.isGiven('volume');
+  if (recorded !== undefined && isGiven) checkVolume(directory, recorded, settings.volume);
   const redis = await startEmbeddedRedis(directory.redis, logger, stop);
   teardown.add(
     'redis-server',
     () => redis.stop(),
     () => redis.kill(),
   );
+  const volume = await volumeOf(directory, redis.socketPath, settings.volume, isGiven);
   const fromEnvironment = credentialsFromEnvironment(call.env);
   const { keepDoorsOpen } = await import('./keep-doors-open.ts');
   const doors = await keepDoorsOpen(
@@ -94,7 +99,8 @@ async function serve(
       kind: 'up',
       embeddedLog: directory.redis,
       embeddedStore: directory.storeUrl,
-      root: fromEnvironment ?? keptCredentials(directory.credentials),
+      root:
+        fromEnvironment ?? (await keptCredentials(directory.credentials, () => rootInRedis(redis.socketPath, volume))),
       settings,
       mount: mountRequest(call, settings.mount, true),
       gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },

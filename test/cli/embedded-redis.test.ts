@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
@@ -99,9 +99,9 @@ test('a server that dies is started again, on the same data', BOUNDED, async (t)
 
 test('a server that cannot start says why', BOUNDED, async (t) => {
   const directory = temporaryDirectory(t, 'er');
-  // The log's directory is taken by a directory of that name's file: redis-server gives up at once.
+  // A directory has the name of the log before Redis 7, a file that of its directory since: redis-server gives up at once.
   mkdirSync(join(directory, 'appendonly.aof'));
-  mkdirSync(join(directory, 'appendonlydir', 'appendonly.aof.manifest'), { recursive: true });
+  writeFileSync(join(directory, 'appendonlydir'), '');
   await assert.rejects(start(t, directory), /redis-server did not start: .+redis\.log/);
 });
 

@@ -138,7 +138,8 @@ export class FileStore implements ObjectStore {
   /** Makes the store's directory so that it survives a power cut: every new name on its path is made durable. */
   async #makeRoot(): Promise<void> {
     const made = await mkdir(this.#root, { recursive: true });
-    if (made === undefined) return;
+    // Also when it was there: whoever made it may not have come to its fsync. Its parent may be closed to us.
+    if (made === undefined) return this.#sync.sync(dirname(this.#root)).catch(ignoreClosed);
     const top = dirname(made);
     for (let parent = dirname(this.#root); ; parent = dirname(parent)) {
       await this.#sync.sync(parent);
@@ -293,6 +294,10 @@ function readFully(
     else if (bytesRead === 0) finish(null, out.subarray(0, done));
     else readFully(fd, out, offset, done + bytesRead, finish);
   });
+}
+
+function ignoreClosed(error: unknown): void {
+  if (!isCode(error, 'EACCES', 'EPERM')) throw error;
 }
 
 function isCode(error: unknown, ...codes: string[]): boolean {

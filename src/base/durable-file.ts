@@ -1,0 +1,104 @@
+/**
+ * Small files that a power cut leaves old or new, never empty or half:
+ *
+ *     .NAME.<pid>-<random>   write all, mode set  fsync  --rename-->  NAME   fsync of its directory
+ *
+ * What a cut leaves aside has a name that nobody reads; the next replacement of the same file removes it.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** An aside file this old belongs to no running replacement. */
+const ASIDE_AGE_MS = 60_000;
+
+/**
+ * Replaces or makes a file, atomically and durably.
+ * @param mode permission bits, set whatever the umask is.
+ * @throws the system's error; the file is then as it was.
+ */
+export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
+  const directory = dirname(path);
+  const prefix = `.${basename(path)}.`;
+  removeLeftovers(directory, prefix);
+  const aside = join(directory, `${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
+  try {
+    writeNewFile(aside, [typeof content === 'string' ? Buffer.from(content) : content], mode);
+    renameSync(aside, path);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+  syncDirectory(directory);
+}
+
+/** Writes a file that must not be there yet and waits until its bytes are on the disk; its name is not, yet. @throws EEXIST. */
+export function writeNewFile(path: string, parts: Iterable<Uint8Array>, mode: number): void {
+  const descriptor = openSync(path, 'wx', mode);
+  try {
+    fchmodSync(descriptor, mode);
+    for (const part of parts) {
+      for (let done = 0; done < part.length; ) done += writeSync(descriptor, part, done);
+    }
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Makes a directory with the parents that it needs; every new name on its path is on the disk when it returns, and so
+ * is its own when it was there: whoever made it may not have come to its fsync.
+ */
+export function makeDirectory(path: string, mode: number): void {
+  const made = mkdirSync(path, { recursive: true, mode });
+  const top = dirname(made ?? path);
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    // The parent of a directory that was there may be closed to us: then it is not ours to make durable.
+    if (made !== undefined || isReadable(parent)) syncDirectory(parent);
+    if (parent === top || parent === dirname(parent)) return;
+  }
+}
+
+/** The entries of the directory are on the disk when it returns. */
+export function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, 'r');
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    // Some file systems (FUSE, SMB) know no fsync of directories; their renames are as durable as they make them.
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'EINVAL' && code !== 'ENOTSUP') throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function isReadable(directory: string): boolean {
+  try {
+    closeSync(openSync(directory, 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function removeLeftovers(directory: string, prefix: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(prefix) || !/^\d+-[0-9a-f]{12}$/.test(name.slice(prefix.length))) continue;
+    const path = join(directory, name);
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found !== undefined && found.mtimeMs < Date.now() - ASIDE_AGE_MS) rmSync(path, { force: true });
+  }
+}
