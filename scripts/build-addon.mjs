@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const native = join(root, 'src', 'fuse', 'native');
-const sources = ['janusfs.c', 'mount.c'].map((name) => join(native, name));
+const sources = ['janusfs.c', 'mount.c', 'crc64.c'].map((name) => join(native, name));
 const target = join(root, 'build', 'janusfs.node');
 const stamp = `${target}.sha256`;
 const compiler = process.env.CC ?? 'cc';

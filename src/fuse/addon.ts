@@ -1,10 +1,7 @@
 /** Loads the native addon (src/fuse/native, built by scripts/build-addon.mjs). */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { ADDON_PATH, requireAddon } from '../base/addon-file.ts';
 
 const API_VERSION = 1;
-/** This file is <root>/<out>/src/fuse/addon.js. */
-const ADDON_PATH = join(import.meta.dirname, '..', '..', '..', 'build', 'janusfs.node');
 
 export interface NativeSession {
   send(length: number): number;
@@ -34,7 +31,7 @@ export interface Addon {
 /** Answers the addon, or the reason why it cannot be used. Loaded once per process by Node. */
 export function loadAddon(): { addon: Addon } | { reason: string } {
   try {
-    const addon = createRequire(import.meta.url)(ADDON_PATH) as Addon;
+    const addon = requireAddon() as Addon;
     if (addon.apiVersion === API_VERSION) return { addon };
     return { reason: `${ADDON_PATH} is of another version: run \`node scripts/build-addon.mjs\`` };
   } catch (error) {

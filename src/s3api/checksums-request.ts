@@ -6,6 +6,7 @@ import {
   type ChecksumAlgorithm,
   CrcJoiner,
   createChecksum,
+  isCrc,
 } from '../base/checksums.ts';
 import type { Part } from '../meta/api.ts';
 import type { S3Record } from '../meta/types.ts';
@@ -43,8 +44,8 @@ export function requestedAlgorithm(headers: RequestHeaders): ChecksumAlgorithm |
 }
 
 /**
- * Algorithm and type of a new upload. CRC64NVME exists for whole objects only, SHA only as a composite, the other CRCs
- * as both (composite unless asked).
+ * Algorithm and type of a new upload. CRC64NVME exists for whole objects only, the other CRCs as both (composite unless
+ * asked), everything else only as a composite: its value over joined parts does not follow from the parts' values.
  * @throws S3Error InvalidRequest for combinations that cannot be.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
  */
@@ -60,7 +61,7 @@ export function uploadChecksum(headers: RequestHeaders): UploadChecksum {
       message: 'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
     });
   }
-  const only = algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : algorithm.startsWith('SHA') ? 'COMPOSITE' : undefined;
+  const only = algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : isCrc(algorithm) ? undefined : 'COMPOSITE';
   if (asked !== undefined && only !== undefined && asked !== only) {
     throw new S3Error('InvalidRequest', {
       message: `The ${asked} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
@@ -98,16 +99,6 @@ export function xmlChecksums(node: XmlNode): Checksums {
   return checksums;
 }
 
-/** The checksums a request's headers give for a whole object (CompleteMultipartUpload). */
-export function headerChecksums(headers: RequestHeaders): Checksums {
-  const checksums: Checksums = {};
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = headers[checksumHeader(algorithm)];
-    if (value !== undefined) checksums[algorithm] = value;
-  }
-  return checksums;
-}
-
 /**
  * The checksum of a completed upload from its parts: CRCs are joined, composites are hashes of the parts' hashes with
  * the count. Costs about 20 us per part, reads no data.
@@ -129,7 +120,7 @@ export function joinedChecksum(
     checksum.update(Buffer.concat(values));
     return `${checksum.digest().toString('base64')}-${parts.length}`;
   }
-  if (algorithm === 'SHA1' || algorithm === 'SHA256') return undefined;
+  if (!isCrc(algorithm)) return undefined;
   const joiner = new CrcJoiner(algorithm);
   for (const [index, value] of values.entries()) joiner.append(value, parts[index]!.sizeBytes);
   return joiner.digest().toString('base64');

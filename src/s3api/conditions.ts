@@ -5,6 +5,7 @@
 import type { Precondition } from '../meta/api.ts';
 import { S3Error } from './errors.ts';
 import { trimBlanks } from './header-text.ts';
+import { parseHttpDate } from './times.ts';
 
 export type RequestHeaders = Readonly<Record<string, string | undefined>>;
 
@@ -19,7 +20,8 @@ export type ConditionPrefix = '' | 'x-amz-copy-source-';
 
 /**
  * Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in RFC 9110's order: a matching If-Match
- * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. Dates that cannot be read are ignored.
+ * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. What is no HTTP date is ignored, and so
+ * is an If-Modified-Since in the future, unless it is the very time that was shown for the object.
  * @returns false when the answer is 304; for a copy source that is PreconditionFailed instead.
  * @throws S3Error PreconditionFailed naming the condition.
  * @see RFC 9110 section 13.2.2; https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -35,8 +37,8 @@ export function checkReadConditions(headers: RequestHeaders, prefix: ConditionPr
   if (ifNoneMatch !== undefined) {
     return !matches(parseEtags(ifNoneMatch, true), current.etag) || notModified(prefix, 'If-None-Match');
   }
-  const since = parseDate(headers[`${prefix}if-modified-since`]);
-  return since === undefined || current.mtimeSec > since || notModified(prefix, 'If-Modified-Since');
+  if (modifiedSince(headers[`${prefix}if-modified-since`], current)) return true;
+  return notModified(prefix, 'If-Modified-Since');
 }
 
 /**
@@ -74,8 +76,9 @@ export function conditionSize(text: string): number {
 
 /** A time condition, seconds; HTTP and ISO dates. @throws S3Error InvalidArgument. */
 export function conditionTime(text: string): number {
-  const sec = parseDate(text);
-  if (sec === undefined) throw invalid('x-amz-if-match-last-modified-time', text);
+  // SDKs write it as an HTTP date or as ISO 8601.
+  const sec = parseHttpDate(text.trim()) ?? Math.floor(Date.parse(text) / 1000);
+  if (Number.isNaN(sec)) throw invalid('x-amz-if-match-last-modified-time', text);
   return sec;
 }
 
@@ -102,15 +105,14 @@ function matches(tags: string[], etag: string): boolean {
 }
 
 function unmodifiedSince(header: string | undefined, current: Validators): boolean {
-  const until = parseDate(header);
+  const until = header === undefined ? undefined : parseHttpDate(header);
   return until === undefined || current.mtimeSec <= until;
 }
 
-/** Seconds, or undefined when there is no date or none that can be read. */
-function parseDate(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const ms = Date.parse(header);
-  return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000);
+function modifiedSince(header: string | undefined, current: Validators): boolean {
+  const since = header === undefined ? undefined : parseHttpDate(header);
+  if (since === undefined || current.mtimeSec > since) return true;
+  return since * 1000 > Date.now() && since !== current.mtimeSec;
 }
 
 function notModified(prefix: ConditionPrefix, condition: string): false {

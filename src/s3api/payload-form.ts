@@ -67,8 +67,8 @@ export function payloadForm(payloadHash: string, headers: Headers): PayloadForm 
 /**
  * Reads Content-MD5, x-amz-checksum-*, x-amz-trailer and x-amz-sdk-checksum-algorithm.
  * @param form says whether trailers follow
- * @throws S3Error InvalidDigest (Content-MD5), BadDigest (a checksum that is none: it matches nothing), InvalidRequest
- * (several checksums, an algorithm without a value), NotImplemented (SHA512, XXHASH and MD5 checksums).
+ * @throws S3Error InvalidDigest (Content-MD5), InvalidRequest (several checksums, an unknown one, one that is no value of
+ * its algorithm, an algorithm without a value).
  */
 export function declaredDigests(
   headers: Headers,
@@ -76,7 +76,9 @@ export function declaredDigests(
   form: PayloadForm,
 ): DeclaredDigests {
   const md5 = contentMd5(headers);
-  const inHeader = headerChecksum(headers);
+  const header = checksumInHeaders(headers);
+  const inHeader =
+    header === undefined ? undefined : { algorithm: header.algorithm, value: header.value, trailerName: undefined };
   const inTrailer = form.chunked?.trailers === true ? trailerChecksum(headers['x-amz-trailer']) : undefined;
   if (inHeader !== undefined && inTrailer !== undefined) throw severalChecksums();
   const checksum = inHeader ?? inTrailer;
@@ -101,22 +103,34 @@ function contentMd5(headers: Headers): Buffer | undefined {
   return md5;
 }
 
-const NEWER = ['sha512', 'md5', 'xxhash64', 'xxhash3', 'xxhash128'];
 const CHECKSUM_HEADER = 'x-amz-checksum-';
 /** Headers of that prefix that name a manner, not a value. */
 const NOT_VALUES = ['algorithm', 'type', 'mode'];
 
-function headerChecksum(headers: Headers): DeclaredDigests['checksum'] {
-  let found: DeclaredDigests['checksum'];
+export interface HeaderChecksum {
+  algorithm: ChecksumAlgorithm;
+  value: Buffer;
+  /** As it was sent: with the count of a composite. */
+  text: string;
+}
+
+/**
+ * The one checksum value among the headers.
+ * @param composite whether the value may end in the count of parts (`-3`)
+ * @throws S3Error InvalidRequest: several, an unknown one, or not base64 of the algorithm's length.
+ */
+export function checksumInHeaders(headers: Headers, composite = false): HeaderChecksum | undefined {
+  let found: HeaderChecksum | undefined;
   for (const name in headers) {
     if (!name.startsWith(CHECKSUM_HEADER)) continue;
     const suffix = name.slice(CHECKSUM_HEADER.length);
     if (NOT_VALUES.includes(suffix)) continue;
     const algorithm = supported(suffix);
     if (found !== undefined) throw severalChecksums();
-    const value = strictBase64(headers[name] ?? '', CHECKSUM_BYTES[algorithm]);
-    if (value === undefined) throw new S3Error('BadDigest', { message: `Value for ${name} header is invalid.` });
-    found = { algorithm, value, trailerName: undefined };
+    const text = headers[name] ?? '';
+    const value = strictBase64(composite ? text.replace(/-\d{1,5}$/, '') : text, CHECKSUM_BYTES[algorithm]);
+    if (value === undefined) throw new S3Error('InvalidRequest', { message: `Value for ${name} header is invalid.` });
+    found = { algorithm, value, text };
   }
   return found;
 }
@@ -153,11 +167,6 @@ function sdkAlgorithm(
 function supported(suffix: string): ChecksumAlgorithm {
   const algorithm = algorithmNamed(suffix);
   if (algorithm !== undefined) return algorithm;
-  if (NEWER.includes(suffix)) {
-    throw new S3Error('NotImplemented', {
-      message: `The checksum algorithm ${suffix.toUpperCase()} is not implemented. Use ${CHECKSUM_ALGORITHMS.join(', ')}.`,
-    });
-  }
   throw new S3Error('InvalidRequest', {
     message: `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${CHECKSUM_ALGORITHMS.join(', ')}]`,
   });

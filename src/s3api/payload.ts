@@ -208,7 +208,9 @@ export class VerifiedPayload implements Payload {
 function trailerValue(text: string | undefined, bytes: number, name: string): Buffer {
   if (text === undefined) throw new S3Error('MalformedTrailerError');
   const value = strictBase64(text, bytes);
-  if (value === undefined) throw new S3Error('BadDigest', { message: `Value for ${name} trailing header is invalid.` });
+  if (value === undefined) {
+    throw new S3Error('InvalidRequest', { message: `Value for ${name} trailing header is invalid.` });
+  }
   return value;
 }
 

@@ -6,12 +6,13 @@ export interface ByteRange {
   length: number;
 }
 
-const SINGLE_RANGE = /^bytes=\s*(\d*)-(\d*)\s*$/i;
+const SINGLE_RANGE = /^bytes=(\d*)-(\d*)$/i;
 const COPY_RANGE = /^bytes=(\d+)-(\d+)$/;
 
 /**
- * Reads a Range header against an object's size. A malformed header, another unit and a list of ranges are ignored, as
- * S3 does: the whole object is answered.
+ * Reads a Range header against an object's size. A malformed header (white space in it too), another unit and a list of
+ * ranges are ignored, as S3 does: the whole object is answered. The last bytes of an empty object are the whole of it,
+ * so that a reader of footers needs no case for it.
  * @returns 'whole' when there is nothing to cut, 'unsatisfiable' (416 InvalidRange) when no byte is in the range.
  * @see RFC 9110 section 14.1.2
  */
@@ -23,14 +24,16 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   if (first === '') return last === '' ? 'whole' : suffixRange(Number(last), sizeBytes);
   const offset = Number(first);
   const end = last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1);
-  if (last !== '' && Number(last) < offset) return 'whole';
+  if (last !== '' && BigInt(last) < BigInt(first)) return 'whole';
   if (offset >= sizeBytes) return 'unsatisfiable';
   return { offset, length: end - offset + 1 };
 }
 
-function suffixRange(wanted: number, sizeBytes: number): ByteRange | 'unsatisfiable' {
+function suffixRange(wanted: number, sizeBytes: number): ByteRange | 'whole' | 'unsatisfiable' {
+  if (wanted === 0) return 'unsatisfiable';
+  if (sizeBytes === 0) return 'whole';
   const length = Math.min(wanted, sizeBytes);
-  return length === 0 ? 'unsatisfiable' : { offset: sizeBytes - length, length };
+  return { offset: sizeBytes - length, length };
 }
 
 /**

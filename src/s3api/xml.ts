@@ -1,9 +1,11 @@
 /**
  * XML in and out, on byte strings (latin1 text that holds UTF-8 bytes), so that keys cross without being decoded.
  *
- * Writing: every character that XML 1.0 cannot hold, or that parsers change (CR, LF, TAB), becomes a reference as AWS
- * does (`&#x1;`); bytes that are no UTF-8 become U+FFFD (a client that must see them lists with encoding-type=url).
- * Reading: fast-xml-parser finds the structure; references are decoded here, unknown ones refused, DTDs refused.
+ * Writing: characters that parsers change (CR, LF, TAB) become references. What XML 1.0 cannot hold in any spelling
+ * (other control characters, U+FFFE, U+FFFF, bytes that are no UTF-8) becomes U+FFFD, so that every answer can be parsed;
+ * a client that must see such keys lists with encoding-type=url.
+ * Reading: fast-xml-parser finds the structure; references are decoded here, unknown ones refused, DTDs refused, and so
+ * is everything that is not XML 1.0.
  */
 import { isUtf8 } from 'node:buffer';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
@@ -17,6 +19,11 @@ const ELEMENTS_MAX = 60_000;
 
 const PLAIN = /^[\x20-\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]*$/;
 const SPECIAL = /[&<>"\x00-\x1f\x7f]|\xef\xbf[\xbe\xbf]/g;
+/** U+FFFD, which stands for what XML cannot hold. */
+const REPLACEMENT = '\xef\xbf\xbd';
+
+/** Characters that XML 1.0 forbids, raw: control characters but for tab, LF and CR, and U+FFFE and U+FFFF. */
+const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]/;
 
 /** Encodes JavaScript text (a user's name, a message) as the UTF-8 bytes that the writer takes. */
 export function utf8ByteString(text: string): ByteString {
@@ -69,12 +76,13 @@ function reference(found: string): string {
       return '&gt;';
     case '"':
       return '&quot;';
-    case '\xef\xbf\xbe':
-      return '&#xFFFE;';
-    case '\xef\xbf\xbf':
-      return '&#xFFFF;';
-    default:
+    case '\t':
+    case '\n':
+    case '\r':
+    case '\x7f':
       return `&#x${found.charCodeAt(0).toString(16).toUpperCase()};`;
+    default:
+      return REPLACEMENT;
   }
 }
 
@@ -116,13 +124,23 @@ export function parseXml(body: Buffer, rootName: string): XmlNode {
   const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body;
   if (bytes.length === 0 || !isUtf8(bytes)) throw new S3Error('MalformedXML');
   const text = bytes.toString('latin1');
-  if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY')) throw new S3Error('MalformedXML');
+  refuseOtherEncoding(text);
+  if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY') || FORBIDDEN.test(text)) {
+    throw new S3Error('MalformedXML');
+  }
   const roots = convert(parseOrdered(text), 1, { count: 0 });
   const root = roots.children[0];
   if (roots.children.length !== 1 || root?.name !== rootName || trimXmlSpace(roots.text) !== '') {
     throw new S3Error('MalformedXML');
   }
   return root;
+}
+
+/** A document that says it is in another encoding would be read as other keys than it means. */
+function refuseOtherEncoding(text: string): void {
+  const encoding = /^<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)["']/.exec(text)?.[1]?.toLowerCase();
+  if (encoding === undefined || encoding === 'utf-8' || encoding === 'utf8') return;
+  if (/[\x80-\xff]/.test(text)) throw new S3Error('MalformedXML');
 }
 
 /** The first child of that name. */
@@ -207,9 +225,15 @@ function decodeReferences(text: string): ByteString {
 }
 
 function codePointBytes(name: string): ByteString {
-  const match = /^#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}))$/.exec(name);
+  const match = /^#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}))$/.exec(name);
   if (match === null) throw new S3Error('MalformedXML');
   const code = match[1] === undefined ? Number(match[2]) : Number.parseInt(match[1], 16);
-  if (code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) throw new S3Error('MalformedXML');
+  if (!isXmlCharacter(code)) throw new S3Error('MalformedXML');
   return utf8ByteString(String.fromCodePoint(code));
+}
+
+/** @see XML 1.0 section 2.2 */
+function isXmlCharacter(code: number): boolean {
+  if (code < 0x20) return code === 0x9 || code === 0xa || code === 0xd;
+  return code <= 0xd7ff || (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
 }

@@ -7,6 +7,7 @@ import {
   CrcJoiner,
   createChecksum,
   loadChecksums,
+  wasmChecksum,
 } from '../../src/base/checksums.ts';
 
 before(loadChecksums);
@@ -25,6 +26,12 @@ describe('checksums', () => {
     assert.equal(value('CRC64NVME', nine), 'ae8b14860a799888');
     assert.equal(value('SHA1', nine), 'f7c3bc1d808e04732adf679965ccc34ca7ae3441');
     assert.equal(value('CRC64NVME'), '0000000000000000');
+    assert.equal(value('MD5', nine), '25f9e794323b453885f5181f1b624d0b');
+    assert.match(value('SHA512', nine), /^d9e6762dd1c8eaf6d61b3c6192fc408d/);
+    assert.equal(value('XXHASH64', nine), '8cb841db40e6ae83');
+    assert.equal(value('XXHASH64'), 'ef46db3751d8e999');
+    assert.equal(value('XXHASH3'), '2d06800538d394c2');
+    assert.equal(value('XXHASH128'), '99aa06d3014798d86001c324468d497f');
   });
 
   it('are the same in pieces, also when several are in progress', () => {
@@ -38,6 +45,19 @@ describe('checksums', () => {
       assert.equal(two.digest().toString('hex'), value(algorithm, whole), algorithm);
       assert.equal(one.digest().toString('hex'), value(algorithm, whole), algorithm);
     }
+  });
+
+  it('E5: CRC64NVME is the same from the addon and without it, at every length and cut', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 1000 }), fc.nat(1000), (bytes, at) => {
+        const data = Buffer.from(bytes);
+        const plain = wasmChecksum('CRC64NVME');
+        plain.update(data);
+        const cut = Math.min(at, data.length);
+        assert.equal(value('CRC64NVME', data.subarray(0, cut), data.subarray(cut)), plain.digest().toString('hex'));
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it('join: the CRC of the whole follows from those of the pieces', () => {

@@ -152,7 +152,7 @@ test('what is not implemented is refused clearly', options, async () => {
 });
 
 test('a wrong checksum or Content-MD5 stores nothing', options, async () => {
-  assert.equal(await refusalCode(put('bad', 'x', { ChecksumSHA256: md5('wrong').repeat(2) })), 'BadDigest 400');
+  assert.equal(await refusalCode(put('bad', 'x', { ChecksumSHA256: md5('wrong').repeat(2) })), 'InvalidRequest 400');
   assert.equal(await refusalCode(put('bad', 'x', { ChecksumCRC32: 'AAAAAA==' })), 'BadDigest 400');
   const wrong = createHash('md5').update('y').digest('base64');
   assert.equal(await refusalCode(put('bad', 'x', { ContentMD5: wrong })), 'BadDigest 400');
@@ -199,7 +199,7 @@ test('ranges: single ones are cut, malformed and multiple ones ignored, others 4
     assert.equal((got.$metadata as { httpStatusCode: number }).httpStatusCode, 206);
     assert.equal(got.ChecksumCRC32, undefined);
   }
-  for (const Range of ['bytes=3-1', 'bytes=a-b', 'chars=0-1', 'bytes=0-1,3-4']) {
+  for (const Range of ['bytes=3-1', 'bytes=a-b', 'chars=0-1', 'bytes=0-1,3-4', 'bytes= -1', 'bytes=0 -1', 'bytes=-']) {
     const got = await get('range', { Range });
     assert.equal(got.text, '0123456789', Range);
     assert.equal((got.$metadata as { httpStatusCode: number }).httpStatusCode, 200);
@@ -230,7 +230,7 @@ test('conditional GETs follow the precedence of RFC 9110', options, async () => 
   assert.equal(await status({ IfNoneMatch: etag }), '304');
   assert.equal(await status({ IfNoneMatch: '*' }), '304');
   assert.equal(await status({ IfNoneMatch: '"other"', IfModifiedSince: future }), '200');
-  assert.equal(await status({ IfModifiedSince: future }), '304');
+  assert.equal(await status({ IfModifiedSince: future }), '200');
   assert.equal(await status({ IfModifiedSince: past }), '200');
 });
 

@@ -1,4 +1,4 @@
-/* What both parts of the addon share: errors as JavaScript exceptions, arguments, threads. */
+/* What the parts of the addon share: errors as JavaScript exceptions, arguments, threads. */
 #ifndef JANUSFS_COMMON_H
 #define JANUSFS_COMMON_H
 
@@ -89,5 +89,8 @@ static inline napi_value add_method(napi_env env, napi_value object, const char 
 
 /* mount.c: adds mount, unmount, socketPair and receiveDescriptor. */
 napi_value add_mount_functions(napi_env env, napi_value exports);
+
+/* crc64.c: adds crc64nvme. */
+napi_value add_checksum_functions(napi_env env, napi_value exports);
 
 #endif

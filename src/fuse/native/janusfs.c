@@ -429,5 +429,6 @@ NAPI_MODULE_INIT() {
   TRY(env, napi_create_int32(env, API_VERSION, &version));
   TRY(env, napi_set_named_property(env, exports, "apiVersion", version));
   if (add_method(env, exports, "serve", js_serve, NULL) == NULL) return NULL;
+  if (add_checksum_functions(env, exports) == NULL) return NULL;
   return add_mount_functions(env, exports);
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_CHECKSUM } from '../../base/checksums.ts';
 import { isFsError } from '../../base/errors.ts';
 import type { Part, Precondition, Upload } from '../../meta/api.ts';
 import type { ByteString, Entry, S3Record } from '../../meta/types.ts';
@@ -5,7 +6,6 @@ import { requireUploadOwner } from '../access.ts';
 import {
   type ChecksumType,
   checksumElements,
-  headerChecksums,
   isChecksumAlgorithm,
   joinedChecksum,
   joinedEtag,
@@ -19,6 +19,7 @@ import { keyPath } from '../key-path.ts';
 import { etagElement, PART_BYTES_MIN, PART_NUMBER_MAX, UPLOAD_BYTES_MAX, uploadIdOf } from '../multipart-request.ts';
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { checksumInHeaders, type HeaderChecksum } from '../payload-form.ts';
 import { childrenOf, childText, element, parseXml, xmlDocument } from '../xml.ts';
 
 /** 10,000 parts with number, quoted ETag and a checksum each. */
@@ -56,12 +57,13 @@ async function handle(request: S3Request): Promise<S3Response> {
   const precondition = writePrecondition(headers);
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
+  const declared = checksumInHeaders(headers, true);
   const listed = parseListedParts(await request.body.readAll(BODY_BYTES_MAX));
   for (let attempt = 1; ; attempt++) {
     const stored = await collectParts(request, bucket, uploadId);
     if (stored === undefined) break;
     requireUploadOwner(stored.upload, bucket, request.context);
-    const plan = planObject(listed, stored, headers);
+    const plan = planObject(listed, stored, headers, declared);
     try {
       await publish(request, bucket, stored.upload, plan, precondition);
       return answer(request, plan.outcome);
@@ -83,10 +85,16 @@ interface Plan {
 }
 
 /** @throws S3Error InvalidPart, EntityTooSmall, EntityTooLarge, InvalidRequest, BadDigest. */
-function planObject(listed: ListedPart[], stored: StoredUpload, headers: RequestHeaders): Plan {
+function planObject(
+  listed: ListedPart[],
+  stored: StoredUpload,
+  headers: RequestHeaders,
+  declared: HeaderChecksum | undefined,
+): Plan {
+  requirePartChecksums(listed, stored.upload);
   const parts = chooseParts(listed, stored.parts, stored.upload);
   checkSize(parts, headers['x-amz-mp-object-size']);
-  return { parts, outcome: { etag: joinedEtag(parts), ...objectChecksum(headers, stored.upload, parts) } };
+  return { parts, outcome: { etag: joinedEtag(parts), ...objectChecksum(headers, declared, stored.upload, parts) } };
 }
 
 async function publish(
@@ -96,7 +104,11 @@ async function publish(
   plan: Plan,
   precondition: Precondition,
 ): Promise<void> {
-  const parts = plan.parts.map(({ number, sizeBytes, checksums }) => ({ number, sizeBytes, checksums }));
+  const parts = plan.parts.map(({ number, sizeBytes, checksums }) => ({
+    number,
+    sizeBytes,
+    checksums: sameKind(checksums, plan.outcome.checksums),
+  }));
   const s3: S3Record = { ...upload.s3, ...plan.outcome, version: 0, parts };
   const path = keyPath(bucket.attr.ino, upload.key);
   const options = { path, precondition, s3, xattrs: upload.xattrs };
@@ -107,9 +119,10 @@ function parseListedParts(body: Buffer): ListedPart[] {
   const nodes = childrenOf(parseXml(body, 'CompleteMultipartUpload'), 'Part');
   if (nodes.length === 0 || nodes.length > PART_NUMBER_MAX) throw new S3Error('MalformedXML');
   const parts = nodes.map((node): ListedPart => {
-    const number = Number(childText(node, 'PartNumber')?.trim() || Number.NaN);
+    const text = childText(node, 'PartNumber')?.trim() ?? '';
+    const number = Number(text);
     const etag = childText(node, 'ETag');
-    if (!Number.isInteger(number) || etag === undefined) throw new S3Error('MalformedXML');
+    if (!/^-?\d{1,15}$/.test(text) || etag === undefined) throw new S3Error('MalformedXML');
     if (number < 1 || number > PART_NUMBER_MAX) {
       throw new S3Error('InvalidArgument', {
         message: `PartNumber must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`,
@@ -119,10 +132,30 @@ function parseListedParts(body: Buffer): ListedPart[] {
     return { number, etag: unquoteEtag(etag), checksums: xmlChecksums(node) };
   });
   for (let index = 1; index < parts.length; index++) {
-    if (parts[index]!.number < parts[index - 1]!.number) throw new S3Error('InvalidPartOrder');
+    if (parts[index]!.number <= parts[index - 1]!.number) throw new S3Error('InvalidPartOrder');
   }
-  // A client that sent a part twice may list both: the later one is what it ended with.
-  return parts.filter(({ number }, index) => parts[index + 1]?.number !== number);
+  return parts;
+}
+
+/** Those of a part's checksums that the object's own was made of; all of them when it has none. */
+function sameKind(checksums: Record<string, string>, ofObject: Record<string, string>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const algorithm in ofObject) {
+    const value = checksums[algorithm];
+    if (value !== undefined) kept[algorithm] = value;
+  }
+  return Object.keys(kept).length === 0 ? checksums : kept;
+}
+
+/** A composite is made of what the client knows of each part. @throws S3Error InvalidRequest naming the first part without. */
+function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
+  const algorithm = upload.checksumAlgorithm;
+  if (algorithm === '' || upload.s3.checksumType !== 'COMPOSITE') return;
+  const bare = listed.find((part) => part.checksums[algorithm] === undefined);
+  if (bare === undefined) return;
+  throw new S3Error('InvalidRequest', {
+    message: `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${bare.number} in the request.`,
+  });
 }
 
 /** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */
@@ -194,46 +227,43 @@ function checkSize(parts: Part[], expected: string | undefined): void {
  */
 function objectChecksum(
   headers: RequestHeaders,
+  declared: HeaderChecksum | undefined,
   upload: Upload,
   parts: Part[],
 ): { checksums: Record<string, string>; checksumType: S3Record['checksumType'] } {
-  const algorithm = upload.checksumAlgorithm;
-  const type = upload.s3.checksumType;
+  // An upload for which nothing was asked gets what S3 gives it, where every part has it.
+  const algorithm = upload.checksumAlgorithm === '' ? DEFAULT_CHECKSUM : upload.checksumAlgorithm;
+  const type = upload.s3.checksumType === '' ? 'FULL_OBJECT' : upload.s3.checksumType;
   const askedType = headers['x-amz-checksum-type'];
-  if (askedType !== undefined && type !== '' && askedType.toUpperCase() !== type) {
+  if (askedType !== undefined && askedType.toUpperCase() !== type) {
     throw new S3Error('InvalidRequest', {
       message: `The upload was created with the ${type} checksum type; the complete request says ${askedType}.`,
     });
   }
   const computed: Record<string, string> = {};
-  if (isChecksumAlgorithm(algorithm) && type !== '') {
+  if (isChecksumAlgorithm(algorithm)) {
     const value = joinedChecksum(algorithm, type, parts);
     if (value !== undefined) computed[algorithm] = value;
   }
-  checkDeclared(headerChecksums(headers), computed, type === '' ? 'FULL_OBJECT' : type, parts);
+  if (declared !== undefined) checkDeclared(declared, computed, type, parts);
   return { checksums: computed, checksumType: Object.keys(computed).length === 0 ? '' : type };
 }
 
 function checkDeclared(
-  declared: Record<string, string>,
+  declared: HeaderChecksum,
   computed: Record<string, string>,
   type: ChecksumType,
   parts: Part[],
 ): void {
-  for (const algorithm in declared) {
-    const value = declared[algorithm]!;
-    const own = computed[algorithm] ?? (isChecksumAlgorithm(algorithm) ? joinedChecksum(algorithm, type, parts) : '');
-    if (own === undefined || own === '') {
-      throw new S3Error('InvalidRequest', {
-        message: `The upload's parts carry no ${algorithm} checksums, so that of the object cannot be verified.`,
-      });
-    }
-    if (value !== own && value !== own.split('-')[0]) {
-      throw new S3Error('BadDigest', {
-        message: `The ${algorithm} you specified did not match the calculated checksum.`,
-      });
-    }
+  const { algorithm, text } = declared;
+  const own = computed[algorithm] ?? joinedChecksum(algorithm, type, parts);
+  if (own === undefined) {
+    throw new S3Error('InvalidRequest', {
+      message: `The upload's parts carry no ${algorithm} checksums, so that of the object cannot be verified.`,
+    });
   }
+  if (text === own || text === own.split('-')[0]) return;
+  throw new S3Error('BadDigest', { message: `The ${algorithm} you specified did not match the calculated checksum.` });
 }
 
 async function uploadExists(request: S3Request, bucket: Entry, uploadId: string): Promise<boolean> {

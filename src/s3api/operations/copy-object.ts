@@ -70,7 +70,9 @@ function copy(
   algorithm: ChecksumAlgorithm | '',
 ): Promise<PublishReply> {
   const { objects } = request.vfs;
-  const known = algorithm === '' || options.s3.checksums[algorithm] !== undefined;
+  const { checksums, checksumType } = options.s3;
+  // A checksum that is asked for is one of the bytes: a composite of the source's parts is not.
+  const known = algorithm === '' || (checksums[algorithm] !== undefined && checksumType === 'FULL_OBJECT');
   if (!known) return copyWithChecksum(request, source, options, algorithm);
   if (!source.directory && !options.path.directory) return objects.copyObject(request.context, source.walked, options);
   // A directory has no content to share; a directory's key and an empty object can become each other.

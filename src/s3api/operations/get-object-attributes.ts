@@ -8,7 +8,7 @@ import { trimBlanks } from '../header-text.ts';
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { storageClassOf } from '../storage-class.ts';
-import { httpDate } from '../times.ts';
+import { httpDate, shownSec } from '../times.ts';
 import { element, wrap, xmlDocument } from '../xml.ts';
 
 const PARTS_MAX = 1000;
@@ -29,7 +29,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const found = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
   const { attr, s3 } = found.walked;
-  if (!checkReadConditions(headers, '', { etag: found.etag, mtimeSec: attr.mtimeSec })) {
+  if (!checkReadConditions(headers, '', { etag: found.etag, mtimeSec: shownSec(attr.mtimeSec) })) {
     return { status: 304, headers: { 'Last-Modified': httpDate(attr.mtimeSec) } };
   }
   let xml = '';

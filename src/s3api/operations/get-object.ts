@@ -4,11 +4,12 @@ import { checkReadConditions, type RequestHeaders, unquoteEtag } from '../condit
 import { S3Error } from '../errors.ts';
 import { objectChecksums } from '../etag.ts';
 import { type FoundObject, findObject, refuseVersion, walkAgainWhenStale } from '../find-object.ts';
+import { partNumberOf } from '../multipart-request.ts';
 import { readBody } from '../object-body.ts';
 import { applyOverrides, effectiveHeaders, objectHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { type ByteRange, contentRange, parseRange } from '../ranges.ts';
-import { shownSec } from '../times.ts';
+import { parseHttpDate, shownSec } from '../times.ts';
 
 /**
  * Answers an object's bytes, whole or one range or one part. One round trip for small objects: the walk brings the
@@ -35,17 +36,36 @@ interface Selection {
 /** GetObject, or HeadObject when `head`: the same answer without the bytes. */
 export async function answerObject(request: S3Request, head: boolean): Promise<S3Response> {
   refuseVersion(request.query.get('versionId'), request.key!);
+  const partNumber = requestedPart(request);
   const bucket = await request.bucketEntry();
-  return walkAgainWhenStale(() => answerOnce(request, bucket, head));
+  return walkAgainWhenStale(() => answerOnce(request, bucket, head, partNumber));
 }
 
-async function answerOnce(request: S3Request, bucket: Entry, head: boolean): Promise<S3Response> {
+/**
+ * The part that is asked for. A request that cannot be is refused whether or not there is such a key.
+ * @throws S3Error InvalidArgument (no number from 1 to 10000), InvalidRequest (a range too).
+ */
+function requestedPart(request: S3Request): number | undefined {
+  if (!request.query.has('partNumber')) return undefined;
+  const number = partNumberOf(request);
+  if (effectiveHeaders(request).range === undefined) return number;
+  throw new S3Error('InvalidRequest', {
+    message: 'Cannot specify both Range header and partNumber query parameter',
+  });
+}
+
+async function answerOnce(
+  request: S3Request,
+  bucket: Entry,
+  head: boolean,
+  partNumber: number | undefined,
+): Promise<S3Response> {
   const headers = effectiveHeaders(request);
   const found = await findObject(request, bucket, request.key!, { data: !head, xattrs: true });
   const answer = objectHeaders(found.walked, found.etag, found.directory);
   const validators = { etag: found.etag, mtimeSec: shownSec(found.walked.attr.mtimeSec) };
   if (!checkReadConditions(headers, '', validators)) return notModified(answer);
-  const selection = select(found, headers, request.query.get('partNumber'));
+  const selection = select(found, headers, partNumber);
   applyOverrides(answer, request.query);
   describeSelection(answer, selection, found);
   if (selection.checksums !== undefined && headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED') {
@@ -75,14 +95,9 @@ function describeSelection(answer: Record<string, string | number>, selection: S
   if (selection.partsCount !== undefined) answer['x-amz-mp-parts-count'] = selection.partsCount;
 }
 
-function select(found: FoundObject, headers: RequestHeaders, partNumber: string | undefined): Selection {
+function select(found: FoundObject, headers: RequestHeaders, partNumber: number | undefined): Selection {
+  if (partNumber !== undefined) return selectPart(found, partNumber);
   const rangeHeader = headers.range;
-  if (partNumber !== undefined) {
-    if (rangeHeader === undefined) return selectPart(found, partNumber);
-    throw new S3Error('InvalidRequest', {
-      message: 'Cannot specify both Range header and partNumber query parameter',
-    });
-  }
   const range = rangeApplies(headers, found) ? parseRange(rangeHeader, found.sizeBytes) : 'whole';
   if (range === 'whole') return selectWhole(found);
   if (range === 'unsatisfiable') throw invalidRange(rangeHeader!, found.sizeBytes);
@@ -102,27 +117,19 @@ function selectWhole(found: FoundObject): Selection {
 function rangeApplies(headers: RequestHeaders, found: FoundObject): boolean {
   const ifRange = headers['if-range'];
   if (ifRange === undefined) return true;
-  const date = ifRange.includes('"') ? Number.NaN : Date.parse(ifRange);
-  if (Number.isNaN(date)) return unquoteEtag(ifRange) === found.etag;
-  return shownSec(found.walked.attr.mtimeSec) * 1000 <= date;
+  const sec = parseHttpDate(ifRange);
+  if (sec === undefined) return unquoteEtag(ifRange) === found.etag;
+  return shownSec(found.walked.attr.mtimeSec) === sec;
 }
 
-function selectPart(found: FoundObject, partNumber: string): Selection {
-  const number = Number(partNumber);
-  if (!/^\d{1,5}$/.test(partNumber) || number < 1 || number > 10_000) {
-    throw new S3Error('InvalidArgument', {
-      message: 'Part number must be an integer between 1 and 10000, inclusive',
-      fields: { ArgumentName: 'partNumber', ArgumentValue: partNumber },
-    });
-  }
+function selectPart(found: FoundObject, number: number): Selection {
   const { attr, s3 } = found.walked;
   const parts = s3 !== undefined && s3.version === attr.version ? s3.parts : [];
   // An object that no multipart upload made is its own first part.
   if (parts.length === 0 && number === 1) return { ...selectWhole(found), partial: found.sizeBytes > 0 };
   const part = parts[number - 1];
   if (part === undefined) {
-    throw new S3Error('InvalidPart', {
-      message: `The object has ${Math.max(parts.length, 1)} parts; part ${number} was asked for.`,
+    throw new S3Error('InvalidPartNumber', {
       fields: { PartNumberRequested: number, ActualPartCount: Math.max(parts.length, 1) },
     });
   }

@@ -1,3 +1,4 @@
+import { DEFAULT_CHECKSUM } from '../../base/checksums.ts';
 import { isFsError } from '../../base/errors.ts';
 import type { KeyPath } from '../../meta/api.ts';
 import { refuseForeignGrants } from '../access-headers.ts';
@@ -8,11 +9,11 @@ import { quoteEtag } from '../etag.ts';
 import { keyPath } from '../key-path.ts';
 import { effectiveHeaders, readObjectMetadata, refuseUnsupported } from '../object-headers.ts';
 import { absentTarget, newRecord, refuseDirectoryContent, refuseTooLarge, storePayload } from '../object-write.ts';
-import type { Operation, PayloadSummary, S3Request, S3Response } from '../operation.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { copyObject } from './copy-object.ts';
 
 /**
- * Stores an object: bytes first, verified, then one atomic publish that also checks If-Match and If-None-Match. A key
+ * Stores an object with the checksum that the client chose, else CRC64NVME: bytes first, verified, then one atomic publish that also checks If-Match and If-None-Match. A key
  * that ends in '/' makes an explicit directory and takes an empty body only.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
@@ -32,7 +33,8 @@ async function handle(request: S3Request): Promise<S3Response> {
   if (path.directory) refuseDirectoryContent(request.body.lengthBytes);
 
   const { objects } = request.vfs;
-  request.body.want({ md5: true });
+  const algorithm = request.body.algorithm ?? DEFAULT_CHECKSUM;
+  request.body.want({ md5: true, checksums: [algorithm] });
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);
   if (path.directory && writer.sizeBytes > 0) {
@@ -40,8 +42,8 @@ async function handle(request: S3Request): Promise<S3Response> {
     refuseDirectoryContent(writer.sizeBytes);
   }
   const etag = summary.md5!.toString('hex');
-  const checksums = declaredChecksum(summary);
-  const s3 = newRecord(etag, metadata, checksums, summary.declared === undefined ? '' : 'FULL_OBJECT');
+  const checksums = { [algorithm]: summary.checksums[algorithm]! };
+  const s3 = newRecord(etag, metadata, checksums, 'FULL_OBJECT');
   try {
     await objects.putObject(request.context, writer, { path, precondition, s3, xattrs: metadata.xattrs });
   } catch (error) {
@@ -50,9 +52,4 @@ async function handle(request: S3Request): Promise<S3Response> {
     throw absentTarget(error, precondition);
   }
   return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(checksums, s3.checksumType) } };
-}
-
-function declaredChecksum(summary: PayloadSummary): Record<string, string> {
-  const { declared } = summary;
-  return declared === undefined ? {} : { [declared.algorithm]: declared.value };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { DEFAULT_CHECKSUM } from '../../base/checksums.ts';
 import type { Part, Upload, WalkReply } from '../../meta/api.ts';
 import { requireUploadOwner } from '../access.ts';
 import { refuseForeignGrants } from '../access-headers.ts';
@@ -7,6 +8,7 @@ import type { RequestHeaders } from '../conditions.ts';
 import { copyBytes } from '../copy-bytes.ts';
 import { type FoundSource, findSource } from '../copy-source.ts';
 import { S3Error } from '../errors.ts';
+import { objectChecksums } from '../etag.ts';
 import { walkAgainWhenStale } from '../find-object.ts';
 import { etagElement, partNumberOf, uploadIdOf } from '../multipart-request.ts';
 import { effectiveHeaders, refuseUnsupported } from '../object-headers.ts';
@@ -16,8 +18,8 @@ import { xmlTimeMs } from '../times.ts';
 import { element, xmlDocument } from '../xml.ts';
 
 /**
- * Makes a part of bytes that the volume already has: slices are shared, nothing moves. Only an upload that computes
- * checksums makes the gateway read (and rewrite) the bytes.
+ * Makes a part of bytes that the volume already has: slices are shared, nothing moves. Only an upload with a checksum
+ * algorithm, when the source does not have the value, makes the gateway read (and rewrite) the bytes.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
  */
 export const uploadPartCopy: Operation = { name: 'UploadPartCopy', absent: 'upload', handle };
@@ -81,13 +83,31 @@ async function copyPart(
   const { objects } = request.vfs;
   const { context } = request;
   const wanted = upload.checksumAlgorithm;
-  if (source.directory || isChecksumAlgorithm(wanted)) {
-    const algorithms = isChecksumAlgorithm(wanted) ? [wanted] : [];
-    const copied = await copyBytes(request, source.walked, range, algorithms);
+  const known = knownChecksum(source, range, wanted === '' ? DEFAULT_CHECKSUM : wanted);
+  if (source.directory || (isChecksumAlgorithm(wanted) && known === undefined)) {
+    const algorithm = isChecksumAlgorithm(wanted) ? wanted : DEFAULT_CHECKSUM;
+    const copied = await copyBytes(request, source.walked, range, [algorithm]);
     return objects.putPart(context, upload.uploadId, number, copied.writer, copied.etag, copied.checksums);
   }
   const etag = copiedPartEtag(source.walked, range, source.etag, source.sizeBytes);
-  return objects.copyPart(context, upload.uploadId, number, source.walked, range.offset, range.length, etag, {});
+  return objects.copyPart(
+    context,
+    upload.uploadId,
+    number,
+    source.walked,
+    range.offset,
+    range.length,
+    etag,
+    known ?? {},
+  );
+}
+
+/** The source's checksum when the whole of it is copied and it is one of the bytes, not of parts. */
+function knownChecksum(source: FoundSource, range: ByteRange, algorithm: string): Record<string, string> | undefined {
+  const { attr, s3 } = source.walked;
+  if (range.length !== source.sizeBytes || s3?.checksumType !== 'FULL_OBJECT') return undefined;
+  const value = objectChecksums(attr, s3)[algorithm];
+  return value === undefined ? undefined : { [algorithm]: value };
 }
 
 /**

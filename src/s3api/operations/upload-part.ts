@@ -1,3 +1,4 @@
+import { DEFAULT_CHECKSUM } from '../../base/checksums.ts';
 import type { Upload } from '../../meta/api.ts';
 import { requireUploadOwner } from '../access.ts';
 import { refuseForeignGrants } from '../access-headers.ts';
@@ -11,8 +12,8 @@ import type { Operation, PayloadSummary, S3Request, S3Response } from '../operat
 import { uploadPartCopy } from './upload-part-copy.ts';
 
 /**
- * Stores one part; a part of that number that was there is replaced. The upload's checksum is computed even when the
- * client sends none, since Complete needs it.
+ * Stores one part; a part of that number that was there is replaced. The checksum that Complete joins (the upload's, else
+ * CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends one.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
  */
 export const uploadPart: Operation = { name: 'UploadPart', absent: 'upload', handle };
@@ -42,23 +43,32 @@ async function handle(request: S3Request): Promise<S3Response> {
     throw error;
   }
   await objects.putPart(request.context, uploadId, number, writer, etag, checksums);
-  return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(checksums, '') } };
+  const { declared } = summary;
+  const shown = declared === undefined ? checksums : { [declared.algorithm]: declared.value };
+  return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(shown, '') } };
 }
 
+/** @throws S3Error InvalidRequest when a COMPOSITE upload's part comes without a checksum. */
 function wantDigests({ body }: S3Request, upload: Upload): void {
   const wanted = upload.checksumAlgorithm;
-  body.want(isChecksumAlgorithm(wanted) ? { md5: true, checksums: [wanted] } : { md5: true });
+  if (body.algorithm === undefined && upload.s3.checksumType === 'COMPOSITE') throw otherChecksum(wanted, 'null');
+  body.want({ md5: true, checksums: [isChecksumAlgorithm(wanted) ? wanted : DEFAULT_CHECKSUM] });
 }
 
 /** @throws S3Error InvalidRequest when the part declares another checksum than the upload's. */
 function partChecksums(summary: PayloadSummary, upload: Upload): Record<string, string> {
   const wanted = upload.checksumAlgorithm;
   const { declared } = summary;
-  if (!isChecksumAlgorithm(wanted)) return declared === undefined ? {} : { [declared.algorithm]: declared.value };
-  if (declared !== undefined && declared.algorithm !== wanted) {
-    throw new S3Error('InvalidRequest', {
-      message: `Checksum Type mismatch occurred, expected checksum Type: ${wanted.toLowerCase()}, actual checksum Type: ${declared.algorithm.toLowerCase()}`,
-    });
+  if (!isChecksumAlgorithm(wanted)) {
+    const own = declared === undefined ? {} : { [declared.algorithm]: declared.value };
+    return { ...own, [DEFAULT_CHECKSUM]: summary.checksums[DEFAULT_CHECKSUM]! };
   }
+  if (declared !== undefined && declared.algorithm !== wanted) throw otherChecksum(wanted, declared.algorithm);
   return { [wanted]: summary.checksums[wanted]! };
+}
+
+function otherChecksum(expected: string, actual: string): S3Error {
+  return new S3Error('InvalidRequest', {
+    message: `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual.toLowerCase()}`,
+  });
 }
