@@ -187,7 +187,10 @@ def write_after_utime(name, at):
     return os.stat(f'{at}/{name}').st_mtime_ns
 `;
 
-test('F13: a write after a utimens wins, and files order as one clock would have it', { skip, timeout: 120_000 }, async () => {
+test('F13: a write after a utimens wins, and files order as one clock would have it', {
+  skip,
+  timeout: 120_000,
+}, async () => {
   await python(`${TIMES}
 stop = False
 def load():
@@ -269,7 +272,10 @@ assert not failed, failed`);
   }
 });
 
-test('F14: crosswise renames of directories on two machines end as they would on one', { skip, timeout: 120_000 }, async () => {
+test('F14: crosswise renames of directories on two machines end as they would on one', {
+  skip,
+  timeout: 120_000,
+}, async () => {
   await python(`
 import errno
 for d in ('A', 'B', 'A/x', 'B/y'): os.mkdir(d)

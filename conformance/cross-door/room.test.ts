@@ -14,7 +14,10 @@ before(async () => {
 });
 after(() => doors?.end());
 
-test('F1: st_blocks and SEEK_HOLE tell of data in blocks of 4 KiB, as on a disk', { skip, timeout: 170_000 }, async () => {
+test('F1: st_blocks and SEEK_HOLE tell of data in blocks of 4 KiB, as on a disk', {
+  skip,
+  timeout: 170_000,
+}, async () => {
   await mkdir(doors.scratch('disk'));
   await shell(`python3 - <<'PROGRAM'
 import ctypes, os, random
@@ -59,7 +62,10 @@ for seed in range(12):
 PROGRAM`);
 });
 
-test('F1: sparse files stay sparse for du, tar and rsync, and df moves by what du shows', { skip, timeout: 120_000 }, async () => {
+test('F1: sparse files stay sparse for du, tar and rsync, and df moves by what du shows', {
+  skip,
+  timeout: 120_000,
+}, async () => {
   const lines = await shell(`set -e; cd ${doors.at('room')}; mkdir s; cd s
     used() { df -k --output=used . | tail -1; }
     before=$(used); truncate -s 512M a; printf x | dd of=a bs=1 seek=300000000 conv=notrunc status=none; sync a
@@ -68,8 +74,18 @@ test('F1: sparse files stay sparse for du, tar and rsync, and df moves by what d
     dd if=/dev/zero of=c bs=1M count=8 status=none; du -k c | cut -f1; fallocate -p -o 1M -l 4M c; du -k c | cut -f1
     truncate -s 0 a b c; du -sk . | cut -f1; echo $(( $(used) - before ))`);
   const [du, df, tar, copy, dense, punched, , rest] = lines.trim().split('\n').map(Number);
-  assert.deepEqual({ du, df, copy, dense, punched, rest }, { du: 4, df: 4, copy: 4, dense: 8192, punched: 4096, rest: 0 });
+  assert.deepEqual(
+    { du, df, copy, dense, punched, rest },
+    { du: 4, df: 4, copy: 4, dense: 8192, punched: 4096, rest: 0 },
+  );
   assert.ok(tar! < 100_000, `tar -S wrote ${tar} bytes`);
+});
+
+test('F2: a preallocated or zeroed range is a hole until it is written', { skip, timeout: 60_000 }, async () => {
+  const lines = await shell(`set -e; cd ${doors.at('room')}; fallocate -l 1M pre; sync pre; stat -c '%s %b' pre
+    dd if=/dev/urandom of=pre bs=64k count=2 conv=notrunc,fsync status=none; stat -c '%s %b' pre
+    fallocate -z -o 64k -l 64k pre; stat -c '%s %b' pre; dd if=pre bs=64k skip=1 count=1 status=none | tr -d '\\0' | wc -c`);
+  assert.deepEqual(lines.trim().split('\n'), ['1048576 0', '1048576 256', '1048576 128', '0']);
 });
 
 test('F4: what cannot be stored is ENOSPC, a file that cannot exist EFBIG', { skip, timeout: 60_000 }, async () => {

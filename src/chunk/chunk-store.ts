@@ -106,8 +106,8 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     return gone;
   }
 
-  offerInline(id: number, data: Buffer): void {
-    this.cache.offer(id, 0, [data]);
+  forgetInode(ino: number): void {
+    this.cache.dropInode(ino);
   }
 
   cachedInline(id: number): Buffer | undefined {
@@ -150,7 +150,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     for (const piece of pieces) {
       if (!('inline' in piece)) continue;
       const id = result.inlineIds[inlineCount++];
-      if (id !== undefined) this.cache.offer(id, 0, [piece.inline]);
+      if (id !== undefined) this.cache.offer(id, 0, [piece.inline], ino);
     }
     this.#readers.get(ino)?.applyCommit(pieces, append, result);
   }

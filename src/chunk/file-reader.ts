@@ -174,7 +174,7 @@ export class MapFileReader implements FileReader {
 
   /** Caches a map unless a newer one is known; `range` says which chunks it is complete for. */
   #adopt(map: FileChunkMap, range: ChunkRange | undefined): MapView | undefined {
-    for (const [id, bytes] of map.inline) this.#host.cache.set(id, 0, bytes);
+    for (const [id, bytes] of map.inline) this.#host.cache.set(id, 0, bytes, this.ino);
     if (map.version < this.#versionMin) return undefined;
     let view = this.#view;
     if (view === undefined || view.version !== map.version || view.chunks.size > CHUNKS_CACHED_MAX) {

@@ -150,8 +150,8 @@ export interface ChunkStore {
   readSlice(id: number, sliceBytes: number, offset: number, length: number): Promise<Buffer>;
   /** Deletes a slice's objects. Answers ids whose objects are gone. */
   deleteSlices(slices: { id: number; sizeBytes: number }[]): Promise<number[]>;
-  /** Puts bytes that were just committed or packed into the cache, so that they are not read back. */
-  offerInline(id: number, data: Buffer): void;
+  /** The inode is gone: what is cached of its inline bytes is dropped. */
+  forgetInode(ino: number): void;
   /** Bytes of an inline slice if they are in the cache: the packer of the machine that wrote them need not fetch them. */
   cachedInline(id: number): Buffer | undefined;
   stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number };

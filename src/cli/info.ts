@@ -3,7 +3,17 @@ import { UserError } from '../base/errors.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../base/slice-record.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Meta } from '../meta/api.ts';
-import { type Attr, allocatedBytes, type Entry, type Ino, ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../meta/types.ts';
+import {
+  type Attr,
+  allocatedBytes,
+  type Entry,
+  type Ino,
+  ROOT_INO,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from '../meta/types.ts';
 import { type CommandCall, defineCommand } from './command-spec.ts';
 import { pathWithoutLinks } from './mount-path.ts';
 import { mountHolding } from './mount-registry.ts';

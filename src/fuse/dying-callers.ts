@@ -96,7 +96,8 @@ export function callerState(pid: number): CallerState {
 
 /** Whether /proc/PID/status tells of a pending signal that will end the process. */
 export function hasFatalSignal(status: string): boolean {
-  const mask = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`);
+  const mask = (name: string): bigint =>
+    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`);
   const pending = mask('SigPnd') | mask('ShdPnd');
   if (pending === 0n) return false;
   const survived = mask('SigBlk') | mask('SigIgn') | mask('SigCgt') | HARMLESS;

@@ -12,7 +12,7 @@ import type { Part } from '../meta/api.ts';
 import type { S3Record } from '../meta/types.ts';
 import type { RequestHeaders } from './conditions.ts';
 import { S3Error } from './errors.ts';
-import { childText, element, type XmlNode } from './xml.ts';
+import { childToken, element, type XmlNode } from './xml.ts';
 
 export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
 type Checksums = S3Record['checksums'];
@@ -93,7 +93,7 @@ export function checksumElements(checksums: Checksums, type: S3Record['checksumT
 export function xmlChecksums(node: XmlNode): Checksums {
   const checksums: Checksums = {};
   for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = childText(node, `Checksum${algorithm}`)?.trim();
+    const value = childToken(node, `Checksum${algorithm}`);
     if (value !== undefined && value !== '') checksums[algorithm] = value;
   }
   return checksums;

@@ -1,7 +1,7 @@
 /**
- * One open directory: pages of entries with attributes, the next page fetched while this one is being read. What is
- * buffered is served only as long as nothing was heard about the directory or the entry since it was fetched: the
- * kernel believes for a long time what a READDIRPLUS tells it.
+ * One open directory: pages of entries with attributes, the next page fetched while this one is being read. Pages are
+ * kept for who seeks back (telldir, seekdir), up to a bound. What is kept is served only as long as nothing was heard
+ * about the directory or the entry since it was fetched: the kernel believes for a long time what a READDIRPLUS tells it.
  */
 import { FsError } from '../base/errors.ts';
 import type { MetaNamespace } from '../meta/api.ts';
@@ -13,6 +13,8 @@ import type { DirEntry, DirHandle } from './types.ts';
 
 const PAGE_ENTRIES_FIRST = 256;
 const PAGE_ENTRIES_MAX = 1024;
+/** Entries that a handle keeps of what it has listed; the pages listed longest ago go first. */
+const KEPT_ENTRIES_MAX = 16_384;
 /** A page that was made stale while it was on its way is read again this often. */
 const LOAD_RETRIES = 3;
 
@@ -48,7 +50,11 @@ export class DirStream implements DirHandle {
   readonly ino: Ino;
   readonly #from: DirSources;
   #cookies = new CookieTable();
+  /** The page read last. */
   #page: Page | undefined;
+  /** Pages that were listed, in that order; the one read last is among them. */
+  #kept: Page[] = [];
+  #keptEntries = 0;
   #next: Promise<FetchedPage> | undefined;
 
   constructor(id: number, ino: Ino, from: DirSources) {
@@ -62,21 +68,53 @@ export class DirStream implements DirHandle {
    * @throws FsError EINVAL for a cookie this handle never gave out.
    */
   read(cookie: number, limit: number): DirEntry[] | Promise<DirEntry[]> {
-    const page = this.#page;
-    if (page !== undefined && !this.#from.attrs.changedSince(this.ino, page.token)) {
-      const index = indexAfter(page, cookie);
-      if (index !== undefined && (index < page.entries.length || page.end)) {
-        const ready = this.#serve(page, index, limit);
-        if (ready !== undefined) return ready;
-      }
-    }
-    return this.#load(cookie, limit);
+    return this.#readFrom(this.#page, cookie, limit) ?? this.#readKept(cookie, limit) ?? this.#load(cookie, limit);
   }
 
   /** Lets go of what is buffered. */
   close(): void {
     this.#page = undefined;
     this.#next = undefined;
+    this.#forgetKept();
+  }
+
+  /** Undefined when the page is another one, or not right any more. */
+  #readFrom(page: Page | undefined, cookie: number, limit: number): DirEntry[] | undefined {
+    if (page === undefined || this.#from.attrs.changedSince(this.ino, page.token)) return undefined;
+    const index = indexAfter(page, cookie);
+    if (index === undefined || (index === page.entries.length && !page.end)) return undefined;
+    return this.#serve(page, index, limit);
+  }
+
+  /** Somebody seeks to where this handle has been. */
+  #readKept(cookie: number, limit: number): DirEntry[] | undefined {
+    const { attrs } = this.#from;
+    if (!attrs.healthy) return undefined;
+    if (this.#kept.some((page) => attrs.changedSince(this.ino, page.token))) {
+      this.#forgetKept();
+      return undefined;
+    }
+    for (const page of this.#kept) {
+      const found = page === this.#page ? undefined : this.#readFrom(page, cookie, limit);
+      if (found === undefined) continue;
+      this.#page = page;
+      this.#next = undefined;
+      return found;
+    }
+    return undefined;
+  }
+
+  #keep(page: Page): void {
+    this.#kept.push(page);
+    this.#keptEntries += page.entries.length;
+    while (this.#keptEntries > KEPT_ENTRIES_MAX && this.#kept.length > 1) {
+      this.#keptEntries -= this.#kept.shift()!.entries.length;
+    }
+  }
+
+  #forgetKept(): void {
+    this.#kept = [];
+    this.#keptEntries = 0;
   }
 
   async #load(cookie: number, limit: number): Promise<DirEntry[]> {
@@ -90,7 +128,8 @@ export class DirStream implements DirHandle {
     if (position === undefined)
       throw new FsError('EINVAL', 'readdir', 'this position was not given out by this handle');
     let { cursor, skip } = position;
-    const wanted = page === undefined ? PAGE_ENTRIES_FIRST : PAGE_ENTRIES_MAX;
+    // Who seeks is not reading on.
+    const wanted = followsPage ? PAGE_ENTRIES_MAX : PAGE_ENTRIES_FIRST;
     for (let attempt = 0; ; ) {
       const fetched = await this.#fetch(cursor, Math.max(wanted, Math.min(limit, PAGE_ENTRIES_MAX)));
       if (skip > 0 && fetched.entries.length > 0) {
@@ -132,6 +171,7 @@ export class DirStream implements DirHandle {
     };
     this.#page = page;
     this.#next = undefined;
+    this.#keep(page);
     return this.#serve(page, 0, limit) ?? page.entries.slice(0, limit);
   }
 

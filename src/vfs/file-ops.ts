@@ -209,13 +209,7 @@ export class FileOps {
     return file.read(offset, length);
   }
 
-  write(
-    handle: FileHandle,
-    offset: number,
-    data: Buffer,
-    killPriv: boolean,
-    flags: number,
-  ): Promise<void> | undefined {
+  write(handle: FileHandle, offset: number, data: Buffer, killPriv: boolean, flags: number): Promise<void> | undefined {
     checkAlive(this.#state, 'write');
     const file = fileOf(handle, 'write');
     const { length } = data;

@@ -117,7 +117,7 @@ export class OpenFiles {
   nameLost(attr: Attr): void {
     if (attr.nlink > 0 || (attr.mode & S_IFMT) === S_IFDIR) return;
     if (this.#sustainIfOpen(attr.ino)) return;
-    this.contentChanged(attr.ino);
+    this.#forget(attr.ino);
     if (this.#reapQueue.length >= REAP_QUEUE_MAX) return;
     this.#reapQueue.push(attr.ino);
     this.#reapTimer ??= setTimeout(() => void this.reapQueued(), this.#reapDelayMs).unref();
@@ -125,7 +125,7 @@ export class OpenFiles {
 
   /** Another session took the last name away. */
   pushedUnlinked(ino: Ino): void {
-    if (!this.#sustainIfOpen(ino)) this.contentChanged(ino);
+    if (!this.#sustainIfOpen(ino)) this.#forget(ino);
   }
 
   /** An inode without a name is being opened: this session keeps it. @returns false when it is gone. */
@@ -182,6 +182,12 @@ export class OpenFiles {
         this.#logger.warn({ count: batch.length, err: String(error) }, 'freeing unlinked files at once failed');
       }
     }
+  }
+
+  /** Nobody here will read it any more; who opens it all the same, in its last moments, reads it anew. */
+  #forget(ino: Ino): void {
+    this.contentChanged(ino);
+    this.#chunks.forgetInode(ino);
   }
 
   #sustainIfOpen(ino: Ino): boolean {
@@ -242,6 +248,7 @@ export class OpenFiles {
     file.discard();
     this.#open.delete(file.ino);
     this.#data.attrs.forget(file.ino);
+    this.#chunks.forgetInode(file.ino);
     file.closeReader();
     await file.closeWriter();
     await this.#meta.release(file.ino);

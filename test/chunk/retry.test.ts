@@ -62,7 +62,10 @@ test('a silent attempt is abandoned for the next, one that makes progress is not
     return 'slow';
   });
   assert.deepEqual([slow, attempts], ['slow', 1]);
-  await assert.rejects(withRetry('put', { retryMs: 1_500 }, undefined, () => new Promise(() => {})), /EIO|no answer/);
+  await assert.rejects(
+    withRetry('put', { retryMs: 1_500 }, undefined, () => new Promise(() => {})),
+    /EIO|no answer/,
+  );
 });
 
 test('what will not pass is not tried again', { timeout: 60_000 }, async () => {

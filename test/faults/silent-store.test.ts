@@ -97,7 +97,10 @@ test('D10: a silent store is an error when the time is over, and what was writte
   await behindProxy('4', async ({ volume, proxy, path }) => {
     await writeFile(path('there'), BYTES, { flush: true });
     await proxy.set('silent');
-    await assert.rejects(shell(`dd if=${path('there')} iflag=direct bs=1M count=1 of=/dev/null`), /Input\/output error/);
+    await assert.rejects(
+      shell(`dd if=${path('there')} iflag=direct bs=1M count=1 of=/dev/null`),
+      /Input\/output error/,
+    );
     await assert.rejects(writeFile(path('silent'), BYTES, { flush: true }), { code: 'EIO' });
     await proxy.set('pass');
     assert.ok((await readFile(path('there'))).equals(BYTES));

@@ -409,7 +409,7 @@ export class MemoryVfs implements Vfs {
       parent,
       version: 1,
       mtimeSetUs: 0,
-    sparseBytes: 0,
+      sparseBytes: 0,
     };
     const inode = {
       attr,

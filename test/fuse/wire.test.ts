@@ -39,7 +39,7 @@ const ATTR: Attr = {
   parent: 1,
   version: 1,
   mtimeSetUs: 0,
-    sparseBytes: 0,
+  sparseBytes: 0,
 };
 
 /** A request of the given opcode: header, body words, bytes, extensions. */

@@ -342,7 +342,17 @@ export class FakeObjectVfs implements ObjectVfs {
     const times = { atimeSec: sec, mtimeSec: sec, ctimeSec: sec, btimeSec: sec };
     const fractions = { atimeNsec: nsec, mtimeNsec: nsec, ctimeNsec: nsec, btimeNsec: nsec };
     const owner = { uid: 1000, gid: 1000, nlink: 1, rdev: 0, flags: 0, parent: 1 };
-    return { ino: this.#nextIno++, mode, size, version: 1, mtimeSetUs: 0, sparseBytes: 0, ...owner, ...times, ...fractions };
+    return {
+      ino: this.#nextIno++,
+      mode,
+      size,
+      version: 1,
+      mtimeSetUs: 0,
+      sparseBytes: 0,
+      ...owner,
+      ...times,
+      ...fractions,
+    };
   }
 }
 

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { filesBelow } from './source-files.ts';
 
 const semantics = filesBelow(['docs'], /SEMANTICS\.md$/)[0];
-const PROMISE = /^[-*] \*\*([VENLDS]\d+)\*\*/gm;
+const PROMISE = /^[-*] \*\*([VENLDSF]\d+)\*\*/gm;
 /** `test('V1: ...'`, `it("V1, V2: ...")`: the numbers before the colon. */
-const TITLE = /\b(?:test|it)(?:\.\w+)?\(\s*[`'"]((?:[VENLDS]\d+(?:, | )?)+):/g;
+const TITLE = /\b(?:test|it)(?:\.\w+)?\(\s*[`'"]((?:[VENLDSF]\d+(?:, | )?)+):/g;
 
 const promised = [...(semantics?.text ?? '').matchAll(PROMISE)].map((match) => match[1]!);
 const tested = new Set(

@@ -87,6 +87,36 @@ test('the next page is on its way before this one ends, and serving from it need
   assert.equal(second[0]!.name, 'n00100');
 });
 
+test('F3: seeking to what this handle has listed costs nothing, until the directory changes', async () => {
+  const directory = new FakeDirectory(4_000);
+  const stream = directory.open();
+  const cookies: number[] = [0];
+  for (;;) {
+    const entries = await stream.read(cookies[cookies.length - 1]!, 100);
+    if (entries.length === 0) break;
+    cookies.push(entries[entries.length - 1]!.cookie);
+  }
+  directory.trips = 0;
+  for (let i = 0; i < 500; i++) {
+    const at = (i * 17) % (cookies.length - 1);
+    assert.equal((await stream.read(cookies[at]!, 10))[0]!.name, directory.names[at * 100]);
+  }
+  assert.equal(directory.trips, 0);
+  directory.remove('n00100');
+  assert.equal((await stream.read(cookies[1]!, 10))[0]!.name, 'n00101', 'what is gone is not shown');
+  assert.ok(directory.trips > 0);
+});
+
+test('a handle keeps a bounded part of what it has listed', async () => {
+  const directory = new FakeDirectory(40_000);
+  const stream = directory.open();
+  assert.equal((await names(stream, 1_000)).length, 40_000);
+  directory.trips = 0;
+  await stream.read(0, 10);
+  assert.ok(directory.trips > 0, 'the first pages were let go');
+  assert.deepEqual(await names(stream, 1_000), directory.names);
+});
+
 test('deleting what was listed while listing skips nothing and repeats nothing', async () => {
   const directory = new FakeDirectory(2_500);
   const all = [...directory.names];

@@ -48,12 +48,7 @@ export class FaultyStore implements ObjectStore {
     return `faulty+${this.inner.url}`;
   }
 
-  async get(
-    key: string,
-    range: ByteRange | undefined,
-    signal?: AbortSignal,
-    progress?: () => void,
-  ): Promise<Buffer> {
+  async get(key: string, range: ByteRange | undefined, signal?: AbortSignal, progress?: () => void): Promise<Buffer> {
     await this.#before('get', key, this.plan.getErrorRate, signal);
     return this.inner.get(key, range, signal, progress);
   }

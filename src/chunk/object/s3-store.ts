@@ -78,12 +78,7 @@ export class S3Store implements ObjectStore {
     this.url = `s3://${bucket}/${prefix}?endpoint=${endpoint.origin}&region=${region}&style=${style}`;
   }
 
-  async get(
-    key: string,
-    range: ByteRange | undefined,
-    signal?: AbortSignal,
-    progress?: () => void,
-  ): Promise<Buffer> {
+  async get(key: string, range: ByteRange | undefined, signal?: AbortSignal, progress?: () => void): Promise<Buffer> {
     const headers: Record<string, string> = {};
     if (range !== undefined) headers.range = `bytes=${range.offset}-${range.offset + range.length - 1}`;
     const response = await this.#send({ method: 'GET', key, headers, signal, progress });

@@ -20,7 +20,7 @@ import { etagElement, PART_BYTES_MIN, PART_NUMBER_MAX, UPLOAD_BYTES_MAX, uploadI
 import { effectiveHeaders } from '../object-headers.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { checksumInHeaders, type HeaderChecksum } from '../payload-form.ts';
-import { childrenOf, childText, element, parseXml, xmlDocument } from '../xml.ts';
+import { childrenOf, childText, childToken, element, parseXml, xmlDocument } from '../xml.ts';
 
 /** 10,000 parts with number, quoted ETag and a checksum each. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -119,7 +119,7 @@ function parseListedParts(body: Buffer): ListedPart[] {
   const nodes = childrenOf(parseXml(body, 'CompleteMultipartUpload'), 'Part');
   if (nodes.length === 0 || nodes.length > PART_NUMBER_MAX) throw new S3Error('MalformedXML');
   const parts = nodes.map((node): ListedPart => {
-    const text = childText(node, 'PartNumber')?.trim() ?? '';
+    const text = childToken(node, 'PartNumber') ?? '';
     const number = Number(text);
     const etag = childText(node, 'ETag');
     if (!/^-?\d{1,15}$/.test(text) || etag === undefined) throw new S3Error('MalformedXML');
