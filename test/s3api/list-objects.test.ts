@@ -96,7 +96,11 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
     assert.equal(encoded.EncodingType, 'url');
     assert.deepEqual(shown(encoded), ['a%01b', 'c%0Dd%0A%20e', '[foo%2B1/]', '[quux%20ab/]']);
     const plain = await rawRequest(harness, { method: 'GET', target: `/${Bucket}?prefix=a` });
-    assert.equal(xmlText(plain.body, 'Key'), 'a&#x1;b');
+    assert.equal(
+      Buffer.from(xmlText(plain.body, 'Key')!, 'latin1').toString('utf8'),
+      'a\ufffdb',
+      'XML 1.0 cannot hold it',
+    );
     const next = await s3.send(
       new ListObjectsV2Command({ Bucket, Delimiter: '/', ContinuationToken: encoded.NextContinuationToken }),
     );

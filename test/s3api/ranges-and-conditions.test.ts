@@ -85,7 +85,7 @@ describe('S14: dates', () => {
     }
   };
 
-  it('of the future and malformed ones are no condition, for copies either', () => {
+  it('S14: of the future and malformed ones are no condition, for copies either', () => {
     for (const prefix of ['', 'x-amz-copy-source-'] as const) {
       const unchanged = prefix === '' ? false : 'failed';
       assert.equal(decided(prefix, { 'if-modified-since': future }), true);
