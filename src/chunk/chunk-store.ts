@@ -107,7 +107,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
   }
 
   forgetInode(ino: number): void {
-    this.cache.dropInode(ino);
+    this.cache.forget(ino);
   }
 
   cachedInline(id: number): Buffer | undefined {

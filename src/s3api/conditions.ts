@@ -77,7 +77,7 @@ export function conditionSize(text: string): number {
 /** A time condition, seconds; HTTP and ISO dates. @throws S3Error InvalidArgument. */
 export function conditionTime(text: string): number {
   // SDKs write it as an HTTP date or as ISO 8601.
-  const sec = parseHttpDate(text.trim()) ?? Math.floor(Date.parse(text) / 1000);
+  const sec = parseHttpDate(trimBlanks(text)) ?? Math.floor(Date.parse(text) / 1000);
   if (Number.isNaN(sec)) throw invalid('x-amz-if-match-last-modified-time', text);
   return sec;
 }

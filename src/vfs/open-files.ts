@@ -100,6 +100,7 @@ export class OpenFiles {
 
   /** Content changed otherwise than by writes through handles here. */
   contentChanged(ino: Ino, version?: number): void {
+    this.#chunks.forgetInode(ino);
     this.#open.get(ino)?.contentChanged(version);
     const idle = this.#idle.peek(ino);
     if (idle === undefined) return;
@@ -117,7 +118,7 @@ export class OpenFiles {
   nameLost(attr: Attr): void {
     if (attr.nlink > 0 || (attr.mode & S_IFMT) === S_IFDIR) return;
     if (this.#sustainIfOpen(attr.ino)) return;
-    this.#forget(attr.ino);
+    this.contentChanged(attr.ino);
     if (this.#reapQueue.length >= REAP_QUEUE_MAX) return;
     this.#reapQueue.push(attr.ino);
     this.#reapTimer ??= setTimeout(() => void this.reapQueued(), this.#reapDelayMs).unref();
@@ -125,7 +126,7 @@ export class OpenFiles {
 
   /** Another session took the last name away. */
   pushedUnlinked(ino: Ino): void {
-    if (!this.#sustainIfOpen(ino)) this.#forget(ino);
+    if (!this.#sustainIfOpen(ino)) this.contentChanged(ino);
   }
 
   /** An inode without a name is being opened: this session keeps it. @returns false when it is gone. */
@@ -182,12 +183,6 @@ export class OpenFiles {
         this.#logger.warn({ count: batch.length, err: String(error) }, 'freeing unlinked files at once failed');
       }
     }
-  }
-
-  /** Nobody here will read it any more; who opens it all the same, in its last moments, reads it anew. */
-  #forget(ino: Ino): void {
-    this.contentChanged(ino);
-    this.#chunks.forgetInode(ino);
   }
 
   #sustainIfOpen(ino: Ino): boolean {
