@@ -193,7 +193,10 @@ export class DirStream implements DirHandle {
       const attr = shown(current ?? entry.attr);
       if (attr !== entry.attr) served[i] = { name: entry.name, attr, cookie: entry.cookie };
     }
-    if (!page.end && this.#next === undefined && index + served.length > page.entries.length / 2) this.#prefetch(page);
+    if (!page.end && this.#next === undefined && index + served.length > page.entries.length / 2) {
+      const last = page.first + page.entries.length - 1;
+      if (!this.#kept.some((other) => other.after === last)) this.#prefetch(page);
+    }
     return served;
   }
 

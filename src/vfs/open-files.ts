@@ -119,6 +119,7 @@ export class OpenFiles {
     if (attr.nlink > 0 || (attr.mode & S_IFMT) === S_IFDIR) return;
     if (this.#sustainIfOpen(attr.ino)) return;
     this.contentChanged(attr.ino);
+    this.#data.attrs.forget(attr.ino);
     if (this.#reapQueue.length >= REAP_QUEUE_MAX) return;
     this.#reapQueue.push(attr.ino);
     this.#reapTimer ??= setTimeout(() => void this.reapQueued(), this.#reapDelayMs).unref();
