@@ -31,8 +31,10 @@ const EMPTY = Buffer.alloc(0);
 export interface OpenFileEvents {
   /** What a commit brought, and how many records the chunks it touched have now. */
   committed(ino: Ino, pieces: readonly Piece[], counts: CommitReply['recordCounts']): void;
-  /** What the mount's kernel believes about the inode is no longer so; `pages`: about its content. */
-  kernelStale(ino: Ino, pages: boolean): void;
+  /** What the mount's kernel believes about the inode's attributes is no longer so. Resolves when it has been told. */
+  attributesStale(ino: Ino): Promise<void> | undefined;
+  /** Nor about its content. */
+  pagesStale(ino: Ino): void;
 }
 
 export class OpenFile {
@@ -60,6 +62,8 @@ export class OpenFile {
   #hasMap = false;
   /** What was shown of the pending writes; undefined when nobody asked. */
   #shown: Attr | undefined;
+  /** The kernel is being told that what was shown does not hold. */
+  #telling: Promise<void> | undefined;
   /** A pending write takes set-id bits away. */
   #dropsSetId = false;
   #appends: { offset: number; length: number }[] = [];
@@ -183,7 +187,7 @@ export class OpenFile {
     this.#appends = [];
     this.#shown = undefined;
     this.#dropsSetId = false;
-    this.#events.kernelStale(this.ino, true);
+    this.#events.pagesStale(this.ino);
   }
 
   /** Closes the writer. The reader stays for the next open. */
@@ -259,6 +263,7 @@ export class OpenFile {
     const turn = ++this.#flushTurn;
     try {
       await writer.flush();
+      await this.#telling;
     } catch (error) {
       // Bytes whose upload failed are kept: the next flush tries them again.
       if (writer.hasPending) this.#unflushed = true;
@@ -336,7 +341,7 @@ export class OpenFile {
       bytes -= first.length;
       this.#appends.shift();
     }
-    if (expected !== undefined && expected !== offset) this.#events.kernelStale(this.ino, true);
+    if (expected !== undefined && expected !== offset) this.#events.pagesStale(this.ino);
   }
 
   /** Somebody was told attributes before the commit made them final. */
@@ -354,6 +359,6 @@ export class OpenFile {
       shown.size === attr.size &&
       allocatedBytes(shown) === allocatedBytes(attr) &&
       shown.mode === attr.mode;
-    if (!same) this.#events.kernelStale(this.ino, false);
+    if (!same) this.#telling = this.#events.attributesStale(this.ino);
   }
 }

@@ -37,7 +37,8 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     data,
     {
       committed: (ino, pieces, counts) => upkeep.committed(ino, pieces, counts),
-      kernelStale: (ino, pages) => coherence.pushInode(ino, pages),
+      attributesStale: (ino) => coherence.attributesStale(ino),
+      pagesStale: (ino) => coherence.pushInode(ino, true),
     },
     logger,
     { idleReaders: options.idleReaders, reapDelayMs: options.upkeep.reapDelayMs },

@@ -27,7 +27,7 @@ const CUTS: [number, boolean][] = [
 const CUT = `
 import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
-print(os.path.getsize(sys.argv[2]) if os.path.exists(sys.argv[2]) else 0, flush=True)
+for log in sys.argv[2:]: print(os.path.getsize(log) if os.path.exists(log) else 0, flush=True)
 fcntl.ioctl(fd, 0x8004587d, struct.pack('I', 2))
 `;
 
