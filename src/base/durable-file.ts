@@ -77,12 +77,16 @@ export function syncDirectory(directory: string): void {
   try {
     fsyncSync(descriptor);
   } catch (error) {
-    // Some file systems (FUSE, SMB) know no fsync of directories; their renames are as durable as they make them.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EINVAL' && code !== 'ENOTSUP') throw error;
+    if (!isNoDirectorySync(error)) throw error;
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Some file systems (FUSE, SMB) know no fsync of directories; their renames are as durable as they make them. */
+export function isNoDirectorySync(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EINVAL' || code === 'ENOTSUP';
 }
 
 function isReadable(directory: string): boolean {

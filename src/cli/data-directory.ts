@@ -16,10 +16,9 @@ import { pathToFileURL } from 'node:url';
 import { makeDirectory, replaceFile } from '../base/durable-file.ts';
 import { UserError } from '../base/errors.ts';
 import { endDeadMount } from '../fuse/mount-point.ts';
+import { isVolumeName } from '../meta/redis-url.ts';
 import { isRunning } from './process-identity.ts';
 
-/** As in a volume URL. */
-const VOLUME_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** A killed process whose mount was ended is gone within this time. */
 const DEAD_HOLDER_MS_MAX = 10_000;
 
@@ -144,7 +143,7 @@ export function recordedVolume(directory: DataDirectory): string | undefined {
     throw new UserError(`cannot read ${path}: ${(error as Error).message}`, 1, { cause: error });
   }
   const name = text.trim();
-  return isBlank(name) || !VOLUME_NAME.test(name) ? undefined : name;
+  return isVolumeName(name) ? name : undefined;
 }
 
 /** Records the name of the directory's volume, durably. */

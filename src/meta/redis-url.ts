@@ -71,7 +71,7 @@ export function parseRedisUrl(url: string): RedisLocation {
 
 /** Checks a volume's name: it is also the name of the bucket that shows the volume's root. */
 export function volumeName(name: string): string {
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) {
+  if (!isVolumeName(name)) {
     throw new UserError(
       `volume name '${name}' is not valid: 3 to 63 lower-case letters, digits, dots and hyphens, like a bucket's`,
       2,
@@ -132,4 +132,9 @@ function refuseUnknown(params: URLSearchParams): void {
 
 function displayUrl(scheme: string, authority: string, path: string, params: URLSearchParams): string {
   return `${scheme}://${authority}${path}?volume=${params.get('volume') ?? DEFAULT_VOLUME}`;
+}
+
+/** 3 to 63 lower-case letters, digits, dots and hyphens; the first and last no dot or hyphen. */
+export function isVolumeName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name);
 }

@@ -171,19 +171,25 @@ export class FileOps {
   }
 
   async #truncate(ctx: Context, file: OpenFile, killPriv: boolean): Promise<Attr> {
-    const { attrs, meta, files } = this.#state;
-    const token = attrs.token();
-    const before = attrs.get(file.ino);
-    const attr = await meta.setattr(file.ino, { size: 0, killPriv }, ctx);
-    attrs.changed(attr, token);
-    files.contentChanged(file.ino, attr.version);
-    await this.#tellPrivileges(before, attr);
-    return attr;
+    const { meta } = this.#state;
+    return (await this.#change(file, async () => ({ attr: await meta.setattr(file.ino, { size: 0, killPriv }, ctx) })))
+      .attr;
   }
 
-  /** The reply of OPEN, FALLOCATE and COPY_FILE_RANGE carries no attributes: the kernel is told of another mode first. */
-  #tellPrivileges(before: Attr | undefined, after: Attr): Promise<void> | undefined {
-    return before?.mode === after.mode ? undefined : this.#state.coherence.attributesStale(after.ino);
+  /**
+   * Runs a script that changes the content, on the file's lock, and tells caches and readers. The replies of OPEN, FALLOCATE
+   * and COPY_FILE_RANGE carry no attributes, so the kernel is told of another mode before they go out.
+   */
+  async #change<T extends { attr: Attr }>(file: OpenFile, script: () => Promise<T>): Promise<T> {
+    const { attrs, coherence, files } = this.#state;
+    const token = attrs.token();
+    const before = attrs.get(file.ino);
+    const reply = await script();
+    const { attr } = reply;
+    attrs.changed(attr, token);
+    files.contentChanged(file.ino, attr.version);
+    if (before?.mode !== attr.mode) await coherence.attributesStale(file.ino);
+    return reply;
   }
 
   #opened(file: OpenFile, attr: Attr, flags: number): OpenReply {
@@ -280,15 +286,11 @@ export class FileOps {
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
     if (!canWrite(handle.flags)) throw new FsError('EBADF', 'fallocate');
     if (mode !== 'punch') await this.#checkRoom(length);
-    await file.exclusive(async () => {
-      const { attrs, meta, files } = this.#state;
-      const token = attrs.token();
-      const before = attrs.get(file.ino);
-      const attr = await meta.fallocate(file.ino, mode, offset, length, ctx.uid !== 0);
-      attrs.changed(attr, token);
-      files.contentChanged(file.ino, attr.version);
-      await this.#tellPrivileges(before, attr);
-    });
+    const { meta } = this.#state;
+    const killPriv = ctx.uid !== 0;
+    await file.exclusive(() =>
+      this.#change(file, async () => ({ attr: await meta.fallocate(file.ino, mode, offset, length, killPriv) })),
+    );
   }
 
   /** Nothing is reserved, but what could never be stored is refused at once, as statfs would have it. */
@@ -328,19 +330,15 @@ export class FileOps {
     if (targetOffset >= FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
     await from.flush();
     return await to.exclusive(async () => {
-      const { attrs, meta, files } = this.#state;
-      const token = attrs.token();
       // Callers that mean "to the end" name a huge length; the script cuts it at the source's end.
       let most = Math.min(length, FILE_BYTES_MAX - targetOffset);
       // Whether ranges of one file overlap is a question of what there is to copy.
       if (from === to) most = Math.min(most, (await storedAttr(this.#state, from.ino)).size - sourceOffset);
       if (most <= 0) return 0;
-      const before = attrs.get(to.ino);
       const killPriv = ctx.uid !== 0;
-      const { attr, copied } = await meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv);
-      attrs.changed(attr, token);
-      files.contentChanged(to.ino, attr.version);
-      await this.#tellPrivileges(before, attr);
+      const { copied } = await this.#change(to, () =>
+        this.#state.meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv),
+      );
       return copied;
     });
   }

@@ -68,6 +68,14 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+async function untilStored(volume: ServedVolume, name: string): Promise<void> {
+  for (;;) {
+    const reply = await volume.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: name }));
+    if (BYTES.equals(await reply.Body!.transformToByteArray())) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 test('D10: a store that refuses for a while costs time, not an error', { timeout: 170_000 }, async () => {
   await behindProxy('60', async ({ volume, proxy, path }) => {
     await proxy.set('refuse');
@@ -105,11 +113,7 @@ test('D10: a silent store is an error when the time is over, and what was writte
     await proxy.set('pass');
     assert.ok((await readFile(path('there'))).equals(BYTES));
     // The bytes were kept, and are tried again without anybody asking.
-    for (;;) {
-      const reply = await volume.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: 'silent' }));
-      if (BYTES.equals(await reply.Body!.transformToByteArray())) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    await untilStored(volume, 'silent');
   });
 });
 
@@ -138,11 +142,7 @@ test('D11: a process that is killed while the store is silent ends, in read, fsy
     );
     await proxy.set('pass');
     for (const name of ['synced', 'closed', 'dying']) {
-      for (;;) {
-        const reply = await volume.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: name }));
-        if (BYTES.equals(await reply.Body!.transformToByteArray())) break;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
+      await untilStored(volume, name);
     }
   });
 });

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { isNoDirectorySync } from '../../base/durable-file.ts';
 
 /**
  * fsync of directories, grouped: everybody who asks while an fsync of the same directory runs shares the next one (the
@@ -36,9 +37,7 @@ async function fsyncDirectory(directory: string): Promise<void> {
   try {
     await handle.sync();
   } catch (error) {
-    // Some file systems (FUSE, SMB) know no fsync of directories; their renames are as durable as they make them.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EINVAL' && code !== 'ENOTSUP') throw error;
+    if (!isNoDirectorySync(error)) throw error;
   } finally {
     await handle.close();
   }
