@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { S3Client } from '@aws-sdk/client-s3';
-import { waitUntilGone } from '../../src/cli/process-identity.ts';
+import { waitUntilGone } from '../../src/cli/service/process-identity.ts';
 
 /** dist/src/main.js of the build this file belongs to. */
 export const MAIN = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'src', 'main.js');

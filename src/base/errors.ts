@@ -1,6 +1,6 @@
 /**
  * The one error class below the doors. A door turns it into its own language with one table:
- * src/fuse/errno-reply.ts (errno -> kernel) and src/s3api/errors.ts (errno + what was missing -> S3 code and status).
+ * src/fuse/wire/errno-reply.ts (errno -> kernel) and src/s3api/protocol/s3-error.ts (errno + what was missing -> S3 code and status).
  */
 
 /** Linux errno values (asm-generic/errno.h) that the file system answers with. */

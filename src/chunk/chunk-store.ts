@@ -1,11 +1,5 @@
 import type { Logger } from '../base/log.ts';
-import { BlockCache } from './block-cache.ts';
 import { sliceBlockNames } from './block-name.ts';
-import { BlockReader } from './block-reader.ts';
-import { BlockUploader } from './block-uploader.ts';
-import { MapFileReader, type ReaderHost } from './file-reader.ts';
-import { SliceFileWriter, type WriterHost } from './file-writer.ts';
-import { withRetry } from './retry.ts';
 import type {
   ChunkOptions,
   ChunkStore,
@@ -16,8 +10,14 @@ import type {
   MapSource,
   ObjectStore,
   Piece,
-} from './types.ts';
-import { WriteBudget } from './write-budget.ts';
+} from './chunks.ts';
+import { BlockCache } from './read/block-cache.ts';
+import { BlockReader } from './read/block-reader.ts';
+import { MapFileReader, type ReaderHost } from './read/file-reader.ts';
+import { withRetry } from './retry.ts';
+import { BlockUploader } from './write/block-uploader.ts';
+import { SliceFileWriter, type WriterHost } from './write/file-writer.ts';
+import { WriteBudget } from './write/write-budget.ts';
 
 /** Object names per delete request (S3's limit). */
 const DELETE_KEYS_MAX = 1_000;

@@ -9,8 +9,8 @@
  */
 import { FsError, isFsError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
+import { ObjectMissingError } from './chunks.ts';
 import { StoreError, WrongLengthError } from './object/store-error.ts';
-import { ObjectMissingError } from './types.ts';
 
 export interface RetryLimits {
   /** How long a request is tried in all, milliseconds; 0 is one attempt. */

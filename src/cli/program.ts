@@ -9,18 +9,18 @@ import {
   type SettingName,
   type SettingSources,
 } from '../config.ts';
-import { COMMON_SETTINGS, type CommandSpec } from './command-spec.ts';
-import { formatCommand } from './format.ts';
-import { gatewayCommand } from './gateway.ts';
-import { infoCommand } from './info.ts';
-import { mountCommand } from './mount.ts';
+import { COMMON_SETTINGS, type CommandSpec } from './commands/command-spec.ts';
+import { formatCommand } from './commands/format.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { infoCommand } from './commands/info.ts';
+import { mountCommand } from './commands/mount.ts';
+import { serveCommand } from './commands/serve.ts';
+import { statusCommand } from './commands/status.ts';
+import { umountCommand } from './commands/umount.ts';
+import { upCommand } from './commands/up.ts';
+import { userAddCommand, userListCommand, userRemoveCommand } from './commands/user.ts';
+import { readVersion, versionCommand } from './commands/version.ts';
 import { reportError } from './report-error.ts';
-import { serveCommand } from './serve.ts';
-import { statusCommand } from './status.ts';
-import { umountCommand } from './umount.ts';
-import { upCommand } from './up.ts';
-import { userAddCommand, userListCommand, userRemoveCommand } from './user.ts';
-import { readVersion, versionCommand } from './version.ts';
 
 // Their modules are light: each loads the layers it needs when it runs, so that `janusfs version` loads none.
 const COMMANDS: readonly CommandSpec[] = [

@@ -5,18 +5,19 @@
  *     ObjectOps     S3's operations on paths       UpkeepOps  packing, reaping, leases
  *     Session, Channel, Durability, Users          the volume itself
  */
-import type { Meta } from './api.ts';
-import type { Channel } from './channel.ts';
-import { DataOps } from './data.ts';
-import type { Durability } from './durability.ts';
-import type { Engine } from './engine.ts';
-import type { JoinedVolume } from './join-volume.ts';
-import { NamespaceOps } from './namespace.ts';
-import { ObjectOps } from './objects.ts';
-import type { Session } from './session.ts';
-import type { Invalidation, SessionInfo, User, VolumeFormat, VolumeUsage } from './types.ts';
-import { UpkeepOps } from './upkeep.ts';
-import { Users } from './users.ts';
+
+import type { Invalidation, SessionInfo, User, VolumeFormat, VolumeUsage } from '../base/vocabulary.ts';
+import type { Meta } from './meta.ts';
+import { DataOps } from './ops/data-scripts.ts';
+import { NamespaceOps } from './ops/name-scripts.ts';
+import { ObjectOps } from './ops/object-scripts.ts';
+import { UpkeepOps } from './ops/upkeep-scripts.ts';
+import { Users } from './ops/user-scripts.ts';
+import type { Channel } from './redis/channel.ts';
+import type { Durability } from './redis/durability.ts';
+import type { Engine } from './redis/engine.ts';
+import type { JoinedVolume } from './volume/join-volume.ts';
+import type { Session } from './volume/session.ts';
 
 /** How long close() tries to end the session while Redis does not answer, ms. */
 const CLOSE_MS_MAX = 10_000;

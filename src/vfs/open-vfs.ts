@@ -1,17 +1,17 @@
 import type { Logger } from '../base/log.ts';
-import type { ChunkStore } from '../chunk/types.ts';
-import type { Meta } from '../meta/api.ts';
-import { AttrCache } from './attr-cache.ts';
-import { Coherence } from './coherence.ts';
-import { DataPath } from './data-path.ts';
-import { EntryCache } from './entry-cache.ts';
-import { OpenFiles } from './open-files.ts';
-import type { Vfs } from './types.ts';
-import { Upkeep } from './upkeep.ts';
+import type { ChunkStore } from '../chunk/chunks.ts';
+import type { Meta } from '../meta/meta.ts';
+import { Upkeep } from '../upkeep/upkeep.ts';
+import { AttrCache } from './cache/attr-cache.ts';
+import { Coherence } from './cache/coherence.ts';
+import { EntryCache } from './cache/entry-cache.ts';
+import { WholeDirectories } from './cache/whole-directories.ts';
+import { DataPath } from './file/data-path.ts';
+import { OpenFiles } from './file/open-files.ts';
+import type { Vfs } from './vfs.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
 import type { VfsState } from './vfs-state.ts';
 import { VolumeVfs } from './volume-vfs.ts';
-import { WholeDirectories } from './whole-directories.ts';
 
 export interface VfsParts {
   meta: Meta;

@@ -1,16 +1,16 @@
 import { SessionLostError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { ChunkStore } from '../chunk/types.ts';
-import type { Meta } from '../meta/api.ts';
-import type { Attr, Ino } from '../meta/types.ts';
-import type { AttrCache } from './attr-cache.ts';
-import type { Coherence } from './coherence.ts';
-import type { DataPath } from './data-path.ts';
-import type { EntryCache } from './entry-cache.ts';
-import type { OpenFiles } from './open-files.ts';
-import type { Upkeep } from './upkeep.ts';
+import type { Attr, Ino } from '../base/vocabulary.ts';
+import type { ChunkStore } from '../chunk/chunks.ts';
+import type { Meta } from '../meta/meta.ts';
+import type { Upkeep } from '../upkeep/upkeep.ts';
+import type { AttrCache } from './cache/attr-cache.ts';
+import type { Coherence } from './cache/coherence.ts';
+import type { EntryCache } from './cache/entry-cache.ts';
+import type { WholeDirectories } from './cache/whole-directories.ts';
+import type { DataPath } from './file/data-path.ts';
+import type { OpenFiles } from './file/open-files.ts';
 import type { VfsOptions } from './vfs-options.ts';
-import type { WholeDirectories } from './whole-directories.ts';
 
 /** What the parts of one virtual file system share. */
 export interface VfsState {

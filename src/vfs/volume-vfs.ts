@@ -3,12 +3,12 @@
  * the part that does it, and connects those parts with pushes, the channel's health and fencing.
  */
 import { FsError } from '../base/errors.ts';
-import type { Attr, ByteString, Entry, Ino, Invalidation, VolumeUsage } from '../meta/types.ts';
-import { AttributeOps } from './attribute-ops.ts';
-import { DirStream } from './dir-stream.ts';
-import { FileOps } from './file-ops.ts';
-import { NamespaceOps } from './namespace-ops.ts';
-import { VolumeObjects } from './objects.ts';
+import type { Attr, ByteString, Entry, Ino, Invalidation, VolumeUsage } from '../base/vocabulary.ts';
+import { FileOps } from './file/file-ops.ts';
+import { AttributeOps } from './name/attribute-ops.ts';
+import { DirStream } from './name/dir-stream.ts';
+import { NamespaceOps } from './name/namespace-ops.ts';
+import { VolumeObjects } from './object/objects.ts';
 import type {
   Context,
   DirEntry,
@@ -19,7 +19,7 @@ import type {
   SetattrChanges,
   Validity,
   Vfs,
-} from './types.ts';
+} from './vfs.ts';
 import { checkAlive, shownAttr, type VfsState } from './vfs-state.ts';
 
 const EXPIRED: Validity = { entrySec: 0, attrSec: 0 };

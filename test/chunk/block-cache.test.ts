@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BlockCache } from '../../src/chunk/block-cache.ts';
+import { BlockCache } from '../../src/chunk/read/block-cache.ts';
 
 /** A view of a larger buffer, as a pool or a network read gives it. */
 function view(length: number, pool = 64 * 1024): Buffer {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { BLOCK_BYTES } from '../../src/base/slice-record.ts';
-import { BlockCache } from '../../src/chunk/block-cache.ts';
 import { blockName } from '../../src/chunk/block-name.ts';
-import { BlockReader } from '../../src/chunk/block-reader.ts';
+import { type ByteRange, ObjectMissingError } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
-import { type ByteRange, ObjectMissingError } from '../../src/chunk/types.ts';
+import { BlockCache } from '../../src/chunk/read/block-cache.ts';
+import { BlockReader } from '../../src/chunk/read/block-reader.ts';
 import { pattern } from './fake-volume.ts';
 
 const LIMITS = { retryMs: 2_000 };

@@ -3,8 +3,6 @@ import { silentLogger } from '../../src/base/log.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
 import { sliceBlockNames } from '../../src/chunk/block-name.ts';
 import { createChunkStore } from '../../src/chunk/chunk-store.ts';
-import { COMMIT_INLINE_FACTOR } from '../../src/chunk/commit-batch.ts';
-import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import type {
   ChunkOptions,
   ChunkStore,
@@ -15,7 +13,9 @@ import type {
   ObjectStore,
   PackSource,
   Piece,
-} from '../../src/chunk/types.ts';
+} from '../../src/chunk/chunks.ts';
+import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
+import { COMMIT_INLINE_FACTOR } from '../../src/chunk/write/commit-batch.ts';
 
 export const TEST_OPTIONS: ChunkOptions = {
   bufferBytes: 64 * 1024 * 1024,

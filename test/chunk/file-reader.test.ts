@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
+import type { ChunkOptions, ChunkStore, FileReader } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
-import type { ChunkOptions, ChunkStore, FileReader } from '../../src/chunk/types.ts';
 import { FakeVolume, MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
 
 const INO = 5;

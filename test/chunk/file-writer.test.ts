@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FsError, isFsError } from '../../src/base/errors.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, FILE_BYTES_MAX } from '../../src/base/slice-record.ts';
+import type { ChunkOptions, ChunkStore, FileWriter } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { StoreError } from '../../src/chunk/object/store-error.ts';
-import type { ChunkOptions, ChunkStore, FileWriter } from '../../src/chunk/types.ts';
 import { FakeVolume, MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
 
 const INO = 5;

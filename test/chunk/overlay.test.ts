@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { SliceRecord } from '../../src/base/slice-record.ts';
-import { firstSegmentAfter, overlayRecord, visibleSegments } from '../../src/chunk/overlay.ts';
+import { firstSegmentAfter, overlayRecord, visibleSegments } from '../../src/chunk/read/overlay.ts';
 
 const CHUNK = 64;
 

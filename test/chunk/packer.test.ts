@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { BLOCK_BYTES } from '../../src/base/slice-record.ts';
 import { blockName } from '../../src/chunk/block-name.ts';
+import type { ChunkStore } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { buildPack, checkPackEntry, readPackDirectory } from '../../src/chunk/pack-format.ts';
-import { DEFAULT_PACKER_OPTIONS, Packer, type PackerOptions, type PackFailpoint } from '../../src/chunk/packer.ts';
-import type { ChunkStore } from '../../src/chunk/types.ts';
+import { DEFAULT_PACKER_OPTIONS, Packer, type PackerOptions, type PackFailpoint } from '../../src/upkeep/packer.ts';
 import { FakeVolume, MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
 
 interface Bench {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FsError, isFsError } from '../../src/base/errors.ts';
+import { ObjectMissingError } from '../../src/chunk/chunks.ts';
 import { StoreError, WrongLengthError } from '../../src/chunk/object/store-error.ts';
 import { withRetry } from '../../src/chunk/retry.ts';
-import { ObjectMissingError } from '../../src/chunk/types.ts';
 
 /** Fails with the errors in turn, then answers 'done'; counts attempts. */
 function failing(...errors: Error[]): { attempt: () => Promise<string>; attempts: () => number } {

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { ObjectMissingError, type ObjectStore } from '../../src/chunk/chunks.ts';
 import { openStore } from '../../src/chunk/object/open-store.ts';
-import { ObjectMissingError, type ObjectStore } from '../../src/chunk/types.ts';
 import { pattern } from './fake-volume.ts';
 import { S3TestServer, TEST_BUCKET, TEST_KEY, TEST_REGION, TEST_SECRET } from './s3-test-server.ts';
 

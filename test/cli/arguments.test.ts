@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UserError } from '../../src/base/errors.ts';
-import { endpointUrl, parseListenAddress } from '../../src/cli/listen-address.ts';
-import { requireUrl, socketUrl, withoutPassword, withPassword } from '../../src/cli/volume-argument.ts';
-import { parseRedisUrl } from '../../src/meta/redis-url.ts';
+import { endpointUrl, parseListenAddress } from '../../src/cli/commands/listen-address.ts';
+import { requireUrl, socketUrl, withoutPassword, withPassword } from '../../src/cli/volume/volume-argument.ts';
+import { parseRedisUrl } from '../../src/meta/redis/redis-url.ts';
 
 test('listen addresses name a host and a port', () => {
   assert.deepEqual(parseListenAddress('127.0.0.1:9000'), { host: '127.0.0.1', port: 9000 });

@@ -3,13 +3,6 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
-  type Credentials,
-  checkCredentials,
-  credentialsFromEnvironment,
-  generateCredentials,
-  keptCredentials,
-} from '../../src/cli/credentials.ts';
-import {
   checkVolume,
   dataDirectory,
   lockDataDirectory,
@@ -17,7 +10,14 @@ import {
   recordedVolume,
   recordMount,
   recordVolume,
-} from '../../src/cli/data-directory.ts';
+} from '../../src/cli/embedded/data-directory.ts';
+import {
+  type Credentials,
+  checkCredentials,
+  credentialsFromEnvironment,
+  generateCredentials,
+  keptCredentials,
+} from '../../src/cli/volume/credentials.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** A volume that knows no keys. */

@@ -9,9 +9,9 @@ import {
   isEmbeddedRedisRunning,
   redisSocketPath,
   startEmbeddedRedis,
-} from '../../src/cli/embedded-redis.ts';
-import { isRunning, waitUntilGone } from '../../src/cli/process-identity.ts';
-import { askRedis } from '../../src/cli/redis-probe.ts';
+} from '../../src/cli/embedded/embedded-redis.ts';
+import { askRedis } from '../../src/cli/embedded/redis-probe.ts';
+import { isRunning, waitUntilGone } from '../../src/cli/service/process-identity.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

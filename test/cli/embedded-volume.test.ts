@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import { dataDirectory, makeDataDirectory, recordedVolume } from '../../src/cli/data-directory.ts';
-import { startEmbeddedRedis } from '../../src/cli/embedded-redis.ts';
-import { rootInRedis, volumeOf } from '../../src/cli/embedded-volume.ts';
+import { dataDirectory, makeDataDirectory, recordedVolume } from '../../src/cli/embedded/data-directory.ts';
+import { startEmbeddedRedis } from '../../src/cli/embedded/embedded-redis.ts';
+import { rootInRedis, volumeOf } from '../../src/cli/embedded/embedded-volume.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import { Teardown } from '../../src/cli/teardown.ts';
+import { Teardown } from '../../src/cli/service/teardown.ts';
 
 const BOUNDED = { timeout: 60_000 };
 

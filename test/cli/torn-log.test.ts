@@ -14,11 +14,11 @@ import {
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Logger, silentLogger } from '../../src/base/log.ts';
-import { startEmbeddedRedis } from '../../src/cli/embedded-redis.ts';
-import { prepareLog } from '../../src/cli/redis-log/prepare-log.ts';
-import { scanLog } from '../../src/cli/redis-log/scan.ts';
-import { askRedis } from '../../src/cli/redis-probe.ts';
-import { readDurableLengths, replaceDurableLengths } from '../../src/meta/durable-length.ts';
+import { startEmbeddedRedis } from '../../src/cli/embedded/embedded-redis.ts';
+import { prepareLog } from '../../src/cli/embedded/redis-log/prepare-log.ts';
+import { scanLog } from '../../src/cli/embedded/redis-log/scan.ts';
+import { askRedis } from '../../src/cli/embedded/redis-probe.ts';
+import { readDurableLengths, replaceDurableLengths } from '../../src/meta/redis/durable-length.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -356,7 +356,7 @@ test('D8: the single file of Redis 6.2 is mended before an upgrade takes it over
 
 test('D8: the record of the durable length outlives a torn slot', async (t) => {
   const directory = temporaryDirectory(t, 'tl');
-  const { DurableLength } = await import('../../src/meta/durable-length.ts');
+  const { DurableLength } = await import('../../src/meta/redis/durable-length.ts');
   const durable = new DurableLength(directory);
   afterwards(t, () => durable.close());
   for (const bytes of [10, 20, 30]) await durable.record([{ name: 'f', ino: 1, bytes }]);

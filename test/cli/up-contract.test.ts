@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { s3Client, stopChild } from '../../conformance/cross-door/doors.ts';
-import { isRunning, waitUntilGone } from '../../src/cli/process-identity.ts';
+import { isRunning, waitUntilGone } from '../../src/cli/service/process-identity.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { crash, janusfs, mountsAt, readyFields, serving } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

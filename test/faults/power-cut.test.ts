@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { type Doors, openDoors, shell } from '../../conformance/cross-door/doors.ts';
-import { askRedis } from '../../src/cli/redis-probe.ts';
+import { askRedis } from '../../src/cli/embedded/redis-probe.ts';
 
 /** [fsyncs to wait for before the cut, whether the log is being rewritten meanwhile]. */
 const CUTS: [number, boolean][] = [

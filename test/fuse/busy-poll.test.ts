@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BusyPoll } from '../../src/fuse/busy-poll.ts';
+import { BusyPoll } from '../../src/fuse/transport/busy-poll.ts';
 
 /** A clock and an event loop that only move when told to. */
 class ManualLoop {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import { PathOperations } from '../../src/fuse/driver-fuse-native.ts';
+import { PathOperations } from '../../src/fuse/mount/driver-fuse-native.ts';
 import { MemoryVfs } from './memory-vfs.ts';
 
 const ENOENT = -2;

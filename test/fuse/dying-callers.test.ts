@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { type CallerState, callerState, DyingCallers, hasFatalSignal } from '../../src/fuse/dying-callers.ts';
-import type { Request } from '../../src/fuse/wire-in.ts';
+import { type CallerState, callerState, DyingCallers, hasFatalSignal } from '../../src/fuse/ops/dying-callers.ts';
+import type { Request } from '../../src/fuse/wire/decode.ts';
 
 function status(masks: Record<string, bigint>): string {
   return Object.entries(masks)

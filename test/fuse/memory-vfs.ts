@@ -1,8 +1,8 @@
 /** A complete Vfs in memory: what the mount tests serve, so that they test the mount and nothing below it. */
 import { ERRNO, type ErrnoCode, FsError } from '../../src/base/errors.ts';
 import { FILE_BYTES_MAX } from '../../src/base/slice-record.ts';
-import type { Attr, ByteString, Entry, Ino, Timestamp } from '../../src/meta/types.ts';
-import { ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
+import type { Attr, ByteString, Entry, Ino, Timestamp } from '../../src/base/vocabulary.ts';
+import { ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/base/vocabulary.ts';
 import type {
   Context,
   DirEntry,
@@ -13,7 +13,7 @@ import type {
   SetattrChanges,
   Validity,
   Vfs,
-} from '../../src/vfs/types.ts';
+} from '../../src/vfs/vfs.ts';
 
 const O_TRUNC = 0o1000;
 const O_EXCL = 0o200;

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.ts';
-import { KnownInodes, OvertakenGuard } from '../../src/fuse/known-inodes.ts';
-import { KernelNotifier } from '../../src/fuse/notify.ts';
-import type { Transport } from '../../src/fuse/transport.ts';
-import { WireBuffer } from '../../src/fuse/wire-in.ts';
-import type { Attr } from '../../src/meta/types.ts';
-import { S_IFDIR, S_IFREG } from '../../src/meta/types.ts';
+import type { Attr } from '../../src/base/vocabulary.ts';
+import { S_IFDIR, S_IFREG } from '../../src/base/vocabulary.ts';
+import { KnownInodes, OvertakenGuard } from '../../src/fuse/ops/known-inodes.ts';
+import { KernelNotifier } from '../../src/fuse/transport/notify.ts';
+import type { Transport } from '../../src/fuse/transport/transport.ts';
+import { WireBuffer } from '../../src/fuse/wire/decode.ts';
 
 class FakeTransport implements Transport {
   readonly kind = 'native';

@@ -5,8 +5,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { loadAddon } from '../../src/fuse/addon.ts';
-import { readersForPool } from '../../src/fuse/transport-pure.ts';
+import { loadAddon } from '../../src/fuse/transport/addon.ts';
+import { readersForPool } from '../../src/fuse/transport/pure.ts';
 import { buildAddon, TEST_MS_MAX } from './mounted.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');

@@ -1,10 +1,9 @@
 /** The protocol's structs, byte by byte, against offsets taken from include/uapi/linux/fuse.h. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { negotiate } from '../../src/fuse/init.ts';
-import { encodeInvalidEntry, encodeInvalidInode } from '../../src/fuse/notify.ts';
-import { INIT, INIT2, OP } from '../../src/fuse/wire.ts';
-import { BODY, Request, uniqueKey, WireBuffer } from '../../src/fuse/wire-in.ts';
+import type { Attr } from '../../src/base/vocabulary.ts';
+import { encodeInvalidEntry, encodeInvalidInode } from '../../src/fuse/transport/notify.ts';
+import { BODY, Request, uniqueKey, WireBuffer } from '../../src/fuse/wire/decode.ts';
 import {
   appendDirent,
   appendDirentPlus,
@@ -16,8 +15,9 @@ import {
   encodeStatfs,
   encodeStatus,
   encodeStatx,
-} from '../../src/fuse/wire-out.ts';
-import type { Attr } from '../../src/meta/types.ts';
+} from '../../src/fuse/wire/encode.ts';
+import { negotiate } from '../../src/fuse/wire/init.ts';
+import { INIT, INIT2, OP } from '../../src/fuse/wire/protocol.ts';
 
 const ATTR: Attr = {
   ino: 2 ** 40 + 5,

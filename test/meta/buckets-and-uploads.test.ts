@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import type { Upload } from '../../src/meta/api.ts';
-import { type Ino, ROOT_INO } from '../../src/meta/types.ts';
+import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
+import type { Upload } from '../../src/meta/meta.ts';
 import { type ContentMember, contentVolume, makeDir, makeFile, s3Record, writeInline } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';

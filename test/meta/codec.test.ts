@@ -10,8 +10,8 @@ import {
   packCaller,
   readI64,
   writeI64,
-} from '../../src/meta/codec.ts';
-import { ScriptLibrary } from '../../src/meta/scripts.ts';
+} from '../../src/meta/codec/codec.ts';
+import { ScriptLibrary } from '../../src/meta/redis/script-library.ts';
 
 const u32 = fc.nat({ max: 2 ** 32 - 1 });
 const u53 = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });

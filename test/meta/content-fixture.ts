@@ -1,8 +1,16 @@
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
-import { DataOps } from '../../src/meta/data.ts';
-import { ObjectOps } from '../../src/meta/objects.ts';
-import { type Attr, type FileMap, type Ino, ROOT_INO, S_IFDIR, S_IFREG, type S3Record } from '../../src/meta/types.ts';
-import { UpkeepOps } from '../../src/meta/upkeep.ts';
+import {
+  type Attr,
+  type FileMap,
+  type Ino,
+  ROOT_INO,
+  S_IFDIR,
+  S_IFREG,
+  type S3Record,
+} from '../../src/base/vocabulary.ts';
+import { DataOps } from '../../src/meta/ops/data-scripts.ts';
+import { ObjectOps } from '../../src/meta/ops/object-scripts.ts';
+import { UpkeepOps } from '../../src/meta/ops/upkeep-scripts.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 /** Bytes of stored slices, as the object store would hold them. */

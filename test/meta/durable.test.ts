@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isFsError, UserError } from '../../src/base/errors.ts';
-import { ROOT_INO, S_IFREG } from '../../src/meta/types.ts';
+import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { ROOT_INO, S_IFREG } from '../../src/meta/types.ts';
+import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
 import { CutProxy } from './cut-proxy.ts';
 import { KERNEL, type Member, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
-import type { Ino } from '../../src/meta/types.ts';
+import type { Ino } from '../../src/base/vocabulary.ts';
 import {
   type ContentMember,
   contentVolume,

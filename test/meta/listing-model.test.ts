@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import type { KeyPath } from '../../src/meta/api.ts';
-import { type ByteString, type Ino, S_IFDIR } from '../../src/meta/types.ts';
+import { type ByteString, type Ino, S_IFDIR } from '../../src/base/vocabulary.ts';
+import type { KeyPath } from '../../src/meta/meta.ts';
 import { type ContentMember, contentVolume, s3Record } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';

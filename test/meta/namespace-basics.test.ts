@@ -13,7 +13,7 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-} from '../../src/meta/types.ts';
+} from '../../src/base/vocabulary.ts';
 import { caller, KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { FsError } from '../../src/base/errors.ts';
-import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
+import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFMT, S_IFREG } from '../../src/base/vocabulary.ts';
 import { type Node, TreeModel } from './tree-model.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { derivedEtag } from '../../src/base/derived-etag.ts';
 import { isFsError } from '../../src/base/errors.ts';
-import type { KeyPath, Precondition, PublishRequest } from '../../src/meta/api.ts';
 import {
   type ByteString,
   type Caller,
@@ -13,7 +12,8 @@ import {
   ROOT_INO,
   S_IFIFO,
   S_IFLNK,
-} from '../../src/meta/types.ts';
+} from '../../src/base/vocabulary.ts';
+import type { KeyPath, Precondition, PublishRequest } from '../../src/meta/meta.ts';
 import {
   type ContentMember,
   contentMember,

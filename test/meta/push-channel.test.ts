@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Invalidation, ROOT_INO, S_IFREG } from '../../src/meta/types.ts';
+import { type Invalidation, ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
 import { CutProxy } from './cut-proxy.ts';
 import { KERNEL, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 

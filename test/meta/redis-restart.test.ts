@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ROOT_INO, S_IFREG } from '../../src/meta/types.ts';
+import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
-import { parseRedisUrl } from '../../src/meta/redis-url.ts';
+import { parseRedisUrl } from '../../src/meta/redis/redis-url.ts';
 
 test('the forms of a volume URL', () => {
   const tcp = parseRedisUrl('redis://user:p%40ss@host:7000/3?volume=vol');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ROOT_INO, S_IFDIR, S_IFREG } from '../../src/meta/types.ts';
+import { ROOT_INO, S_IFDIR, S_IFREG } from '../../src/base/vocabulary.ts';
 import { CutProxy } from './cut-proxy.ts';
 import { caller, KERNEL, type Member, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 

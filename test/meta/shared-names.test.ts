@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { type EntryKind, type Ino, ROOT_INO, S_IFDIR, S_IFREG } from '../../src/meta/types.ts';
+import { type EntryKind, type Ino, ROOT_INO, S_IFDIR, S_IFREG } from '../../src/base/vocabulary.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };

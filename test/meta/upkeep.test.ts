@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { type Ino, ROOT_INO } from '../../src/meta/types.ts';
+import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
 import {
   type ContentMember,
   contentMember,

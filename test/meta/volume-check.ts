@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { unpackSliceRecords } from '../../src/base/slice-record.ts';
-import { decodeAttr, decodeMember, readU64 } from '../../src/meta/codec.ts';
-import type { Engine } from '../../src/meta/engine.ts';
 import {
   ALLOCATION_BYTES,
   allocatedBytes,
@@ -10,7 +8,9 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-} from '../../src/meta/types.ts';
+} from '../../src/base/vocabulary.ts';
+import { decodeAttr, decodeMember, readU64 } from '../../src/meta/codec/codec.ts';
+import type { Engine } from '../../src/meta/redis/engine.ts';
 
 /** Everything a volume holds, read key by key. */
 async function readVolume(engine: Engine) {

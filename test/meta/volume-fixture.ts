@@ -1,7 +1,7 @@
-import { formatVolume } from '../../src/meta/format-volume.ts';
-import { joinVolume, type OpenOptions } from '../../src/meta/join-volume.ts';
-import { NamespaceOps } from '../../src/meta/namespace.ts';
-import type { Caller, User } from '../../src/meta/types.ts';
+import type { Caller, User } from '../../src/base/vocabulary.ts';
+import { NamespaceOps } from '../../src/meta/ops/name-scripts.ts';
+import { formatVolume } from '../../src/meta/volume/format-volume.ts';
+import { joinVolume, type OpenOptions } from '../../src/meta/volume/join-volume.ts';
 import { type RedisServer, type RedisServerOptions, redisServer } from '../support/redis-server.ts';
 
 /** The mount's caller: the kernel has decided. */

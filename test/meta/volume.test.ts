@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { after, before, test } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
-import { formatVolume, readVolumeFormat } from '../../src/meta/format-volume.ts';
-import { openVolume } from '../../src/meta/open-volume.ts';
-import { ROOT_INO, S_IFREG, type User } from '../../src/meta/types.ts';
+import { ROOT_INO, S_IFREG, type User } from '../../src/base/vocabulary.ts';
+import { formatVolume, readVolumeFormat } from '../../src/meta/volume/format-volume.ts';
+import { openVolume } from '../../src/meta/volume/open-volume.ts';
 import { redisServer } from '../support/redis-server.ts';
 import { KERNEL, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../src/meta/types.ts';
-import { BucketCache } from '../../src/s3api/bucket-cache.ts';
-import type { Context, Vfs } from '../../src/vfs/types.ts';
+import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../src/base/vocabulary.ts';
+import { BucketCache } from '../../src/s3api/auth/bucket-cache.ts';
+import type { Context, Vfs } from '../../src/vfs/vfs.ts';
 import { ALICE, BOB, MemoryVolume } from './support/memory-vfs.ts';
 
 const context = ({ uid, gid }: { uid: number; gid: number }): Context => ({

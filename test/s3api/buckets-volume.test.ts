@@ -15,7 +15,7 @@ import {
   PutBucketTaggingCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
-import { ROOT_INO } from '../../src/meta/types.ts';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { refusalCode } from './object-gateway.ts';
 import { lookupPath, MOUNT, startVolumeGateway, type VolumeGateway, writeFile } from './volume-gateway.ts';
 

@@ -4,9 +4,17 @@
  */
 import { derivedEtag } from '../../src/base/derived-etag.ts';
 import { FsError } from '../../src/base/errors.ts';
-import type { KeyPath, ListReply, Part, Precondition, PublishReply, Upload, WalkReply } from '../../src/meta/api.ts';
-import { type Attr, type Entry, FLAG_MARKER, type Ino, S_IFDIR, S_IFREG, type S3Record } from '../../src/meta/types.ts';
-import type { Context, ObjectReader, ObjectVfs, ObjectWriter, PutOptions } from '../../src/vfs/types.ts';
+import {
+  type Attr,
+  type Entry,
+  FLAG_MARKER,
+  type Ino,
+  S_IFDIR,
+  S_IFREG,
+  type S3Record,
+} from '../../src/base/vocabulary.ts';
+import type { KeyPath, ListReply, Part, Precondition, PublishReply, Upload, WalkReply } from '../../src/meta/meta.ts';
+import type { Context, ObjectReader, ObjectVfs, ObjectWriter, PutOptions } from '../../src/vfs/vfs.ts';
 
 interface Stored {
   attr: Attr;

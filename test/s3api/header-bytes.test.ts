@@ -11,8 +11,8 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
-import { parseEtags } from '../../src/s3api/conditions.ts';
-import { decodeWords, encodeWords } from '../../src/s3api/encoded-words.ts';
+import { parseEtags } from '../../src/s3api/protocol/conditions.ts';
+import { decodeWords, encodeWords } from '../../src/s3api/protocol/encoded-words.ts';
 import { type RawReply, type RawRequest, rawRequest } from './support/gateway-harness.ts';
 import { ALICE, lookupPath, MOUNT, startVolumeGateway, type VolumeGateway, writeFile } from './volume-gateway.ts';
 

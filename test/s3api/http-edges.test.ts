@@ -8,7 +8,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { UserError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { startGateway } from '../../src/s3api/gateway.ts';
+import { startGateway } from '../../src/s3api/start-gateway.ts';
 import {
   amzNow,
   type Harness,

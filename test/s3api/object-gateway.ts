@@ -1,8 +1,8 @@
 /** A gateway over the in-memory ObjectVfs and a real client for it. */
 import { S3Client, type S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
 import { silentLogger } from '../../src/base/log.ts';
-import { type Gateway, startGateway } from '../../src/s3api/gateway.ts';
-import type { Vfs } from '../../src/vfs/types.ts';
+import { type Gateway, startGateway } from '../../src/s3api/start-gateway.ts';
+import type { Vfs } from '../../src/vfs/vfs.ts';
 import { FakeObjectVfs } from './fake-object-vfs.ts';
 
 export const CREDENTIALS = { accessKeyId: 'AKTEST', secretAccessKey: 'secret' };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { checkReadConditions } from '../../src/s3api/conditions.ts';
-import { isS3Error } from '../../src/s3api/errors.ts';
-import { parseCopyRange, parseRange } from '../../src/s3api/ranges.ts';
-import { httpDate, parseHttpDate } from '../../src/s3api/times.ts';
+import { checkReadConditions } from '../../src/s3api/protocol/conditions.ts';
+import { parseCopyRange, parseRange } from '../../src/s3api/protocol/ranges.ts';
+import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
+import { httpDate, parseHttpDate } from '../../src/s3api/protocol/times.ts';
 import { BUCKET as Bucket, type ObjectGateway, refusalCode, startObjectGateway } from './object-gateway.ts';
 
 describe('S13: ranges', () => {

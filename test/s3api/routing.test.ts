@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isS3Error } from '../../src/s3api/errors.ts';
-import { decodeBytes, existingKeyPath, keyPath, parseTarget, pathKey } from '../../src/s3api/key-path.ts';
-import { canonicalQuery, parseQuery, uriEncode } from '../../src/s3api/query.ts';
-import { route, type Scope } from '../../src/s3api/routes.ts';
+import { decodeBytes, existingKeyPath, keyPath, parseTarget, pathKey } from '../../src/s3api/http/key-path.ts';
+import { canonicalQuery, parseQuery, uriEncode } from '../../src/s3api/http/query.ts';
+import { route, type Scope } from '../../src/s3api/http/routes.ts';
+import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
 
 function routed(method: string, scope: Scope, query = '', headers: Record<string, string> = {}): string {
   try {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import type { User } from '../../src/meta/types.ts';
-import { authenticate, type SignedRequest } from '../../src/s3api/authenticate.ts';
-import { AwsChunkedDecoder } from '../../src/s3api/aws-chunked.ts';
-import { isS3Error, type S3Error } from '../../src/s3api/errors.ts';
-import { parseQuery } from '../../src/s3api/query.ts';
-import { UserDirectory } from '../../src/s3api/users.ts';
+import type { User } from '../../src/base/vocabulary.ts';
+import { authenticate, type SignedRequest } from '../../src/s3api/auth/authenticate.ts';
+import { UserDirectory } from '../../src/s3api/auth/user-directory.ts';
+import { parseQuery } from '../../src/s3api/http/query.ts';
+import { AwsChunkedDecoder } from '../../src/s3api/payload/aws-chunked.ts';
+import { isS3Error, type S3Error } from '../../src/s3api/protocol/s3-error.ts';
 import { MemoryVolume } from './support/memory-vfs.ts';
 
 // The examples of AWS's documentation, with its credentials, host and date.

@@ -1,15 +1,15 @@
 /** A gateway over a real volume: a redis-server of its own, blocks in memory, all layers between. */
 import { S3Client } from '@aws-sdk/client-s3';
 import { silentLogger } from '../../src/base/log.ts';
+import { type Entry, ROOT_INO, type User } from '../../src/base/vocabulary.ts';
 import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-store.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
-import { formatVolume } from '../../src/meta/format-volume.ts';
-import { openVolume } from '../../src/meta/open-volume.ts';
-import { type Entry, ROOT_INO, type User } from '../../src/meta/types.ts';
-import { startGateway } from '../../src/s3api/gateway.ts';
-import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/open-flags.ts';
+import { formatVolume } from '../../src/meta/volume/format-volume.ts';
+import { openVolume } from '../../src/meta/volume/open-volume.ts';
+import { startGateway } from '../../src/s3api/start-gateway.ts';
+import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/file/open-flags.ts';
 import { openVfs } from '../../src/vfs/open-vfs.ts';
-import type { Context, Vfs } from '../../src/vfs/types.ts';
+import type { Context, Vfs } from '../../src/vfs/vfs.ts';
 import { redisServer } from '../support/redis-server.ts';
 
 /** The mount's caller: its kernel has decided. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isS3Error } from '../../src/s3api/errors.ts';
-import { httpDate, xmlTime } from '../../src/s3api/times.ts';
+import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
+import { httpDate, xmlTime } from '../../src/s3api/protocol/times.ts';
 import {
   child,
   childrenOf,
@@ -13,7 +13,7 @@ import {
   utf8ByteString,
   wrap,
   xmlDocument,
-} from '../../src/s3api/xml.ts';
+} from '../../src/s3api/protocol/xml.ts';
 
 const malformed = (text: string | Buffer): void => {
   assert.throws(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AttrCache } from '../../src/vfs/attr-cache.ts';
+import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
 import { sampleAttr } from './sample-attr.ts';
 
 test('attributes are kept until a push names their inode', () => {

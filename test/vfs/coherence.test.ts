@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import { Coherence } from '../../src/vfs/coherence.ts';
+import { Coherence } from '../../src/vfs/cache/coherence.ts';
 import { RecordingKernel, until } from './two-sessions.ts';
 
 const timeout = 60_000;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import type { Entry } from '../../src/meta/types.ts';
-import { AttrCache } from '../../src/vfs/attr-cache.ts';
-import { CookieTable, FIRST_COOKIE } from '../../src/vfs/cookie-table.ts';
-import { DirStream } from '../../src/vfs/dir-stream.ts';
+import type { Entry } from '../../src/base/vocabulary.ts';
+import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
+import { CookieTable, FIRST_COOKIE } from '../../src/vfs/name/cookie-table.ts';
+import { DirStream } from '../../src/vfs/name/dir-stream.ts';
 import { sampleAttr } from './sample-attr.ts';
 
 const DIR = 1;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { ROOT_INO } from '../../src/meta/types.ts';
-import { AttrCache } from '../../src/vfs/attr-cache.ts';
-import { EntryCache } from '../../src/vfs/entry-cache.ts';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
+import { EntryCache } from '../../src/vfs/cache/entry-cache.ts';
 import { sampleAttr } from './sample-attr.ts';
 import { ROOT, testVolume, until, writeFile } from './two-sessions.ts';
 

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { ROOT_INO, S_IFMT, S_IFREG } from '../../src/meta/types.ts';
-import { O_APPEND, O_CREAT, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/open-flags.ts';
+import { ROOT_INO, S_IFMT, S_IFREG } from '../../src/base/vocabulary.ts';
+import {
+  O_APPEND,
+  O_CREAT,
+  O_DSYNC,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+} from '../../src/vfs/file/open-flags.ts';
 import { close, create, ROOT, readAll, readFile, testVolume, writeFile } from './two-sessions.ts';
 
 const timeout = 60_000;

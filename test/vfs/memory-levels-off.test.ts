@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { ROOT_INO } from '../../src/meta/types.ts';
-import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/open-flags.ts';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/file/open-flags.ts';
 import { ROOT, testVolume, until } from './two-sessions.ts';
 
 const timeout = 240_000;

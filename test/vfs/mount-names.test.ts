@@ -9,7 +9,7 @@ import {
   existingName,
   newName,
   targetName,
-} from '../../src/vfs/mount-names.ts';
+} from '../../src/vfs/name/mount-names.ts';
 
 /** Byte strings that S3 may store as a component, with a liking for what the escape uses. */
 const storedName = fc.oneof(

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 import { FsError, isFsError } from '../../src/base/errors.ts';
-import { ObjectMissingError } from '../../src/chunk/types.ts';
-import type { KeyPath, Part, WalkReply } from '../../src/meta/api.ts';
-import { type Ino, ROOT_INO, type S3Record } from '../../src/meta/types.ts';
-import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/open-flags.ts';
-import type { Context, ObjectReader, PutOptions } from '../../src/vfs/types.ts';
+import { type Ino, ROOT_INO, type S3Record } from '../../src/base/vocabulary.ts';
+import { ObjectMissingError } from '../../src/chunk/chunks.ts';
+import type { KeyPath, Part, WalkReply } from '../../src/meta/meta.ts';
+import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/file/open-flags.ts';
+import type { Context, ObjectReader, PutOptions } from '../../src/vfs/vfs.ts';
 import { close, create, ROOT, readAll, readFile, testVolume, until, writeFile } from './two-sessions.ts';
 
 const timeout = 60_000;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isFsError } from '../../src/base/errors.ts';
-import { ROOT_INO } from '../../src/meta/types.ts';
-import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR } from '../../src/vfs/open-flags.ts';
-import type { FileHandle, Vfs } from '../../src/vfs/types.ts';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR } from '../../src/vfs/file/open-flags.ts';
+import type { FileHandle, Vfs } from '../../src/vfs/vfs.ts';
 import { create, ROOT, readAll, type Session, testVolume } from './two-sessions.ts';
 
 const timeout = 60_000;

@@ -1,4 +1,4 @@
-import { type Attr, S_IFREG } from '../../src/meta/types.ts';
+import { type Attr, S_IFREG } from '../../src/base/vocabulary.ts';
 
 /** Attributes of a regular file; what matters to the test is given. */
 export function sampleAttr(changes: Partial<Attr> & { ino: number }): Attr {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError, SessionLostError } from '../../src/base/errors.ts';
-import { ROOT_INO } from '../../src/meta/types.ts';
-import { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } from '../../src/vfs/open-flags.ts';
-import type { Vfs } from '../../src/vfs/types.ts';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { O_APPEND, O_RDONLY, O_RDWR, O_WRONLY } from '../../src/vfs/file/open-flags.ts';
+import type { Vfs } from '../../src/vfs/vfs.ts';
 import { close, create, ROOT, readAll, readFile, testVolume, until, writeFile } from './two-sessions.ts';
 
 const timeout = 60_000;

@@ -1,15 +1,15 @@
 import { after } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
+import { type ByteString, type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
 import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-store.ts';
+import type { ChunkOptions, ChunkStore, ObjectStore } from '../../src/chunk/chunks.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
-import type { ChunkOptions, ChunkStore, ObjectStore } from '../../src/chunk/types.ts';
-import type { Meta } from '../../src/meta/api.ts';
-import { formatVolume } from '../../src/meta/format-volume.ts';
-import { openVolume } from '../../src/meta/open-volume.ts';
-import { type ByteString, type Ino, ROOT_INO } from '../../src/meta/types.ts';
-import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/open-flags.ts';
+import type { Meta } from '../../src/meta/meta.ts';
+import { formatVolume } from '../../src/meta/volume/format-volume.ts';
+import { openVolume } from '../../src/meta/volume/open-volume.ts';
+import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/file/open-flags.ts';
 import { openVfs } from '../../src/vfs/open-vfs.ts';
-import type { Context, FileHandle, KernelCache, Vfs } from '../../src/vfs/types.ts';
+import type { Context, FileHandle, KernelCache, Vfs } from '../../src/vfs/vfs.ts';
 import type { VfsSettings } from '../../src/vfs/vfs-options.ts';
 import { type RedisServer, redisServer } from '../support/redis-server.ts';
 

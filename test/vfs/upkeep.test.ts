@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
-import { O_RDONLY, O_RDWR } from '../../src/vfs/open-flags.ts';
+import { O_RDONLY, O_RDWR } from '../../src/vfs/file/open-flags.ts';
 import { close, create, ROOT, readAll, readFile, testVolume, until, writeFile } from './two-sessions.ts';
 
 const timeout = 60_000;

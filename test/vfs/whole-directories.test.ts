@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
-import { type Ino, ROOT_INO } from '../../src/meta/types.ts';
-import type { Vfs } from '../../src/vfs/types.ts';
-import { WholeDirectories } from '../../src/vfs/whole-directories.ts';
+import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
+import { WholeDirectories } from '../../src/vfs/cache/whole-directories.ts';
+import type { Vfs } from '../../src/vfs/vfs.ts';
 import { ROOT, testVolume, until } from './two-sessions.ts';
 
 const timeout = 60_000;

@@ -1,5 +1,5 @@
 import { sleep } from '../../base/sleep.ts';
-import type { ByteRange, ObjectStore } from '../types.ts';
+import type { ByteRange, ObjectStore } from '../chunks.ts';
 import { StoreError } from './store-error.ts';
 
 export type StoreOperation = 'get' | 'put' | 'delete' | 'list' | 'head';

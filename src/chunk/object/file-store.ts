@@ -10,8 +10,8 @@ import { randomBytes } from 'node:crypto';
 import { close, fstat, open, read } from 'node:fs';
 import { mkdir, open as openHandle, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ByteRange, ObjectStore } from '../types.ts';
-import { ObjectMissingError } from '../types.ts';
+import type { ByteRange, ObjectStore } from '../chunks.ts';
+import { ObjectMissingError } from '../chunks.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { StoreError } from './store-error.ts';
 

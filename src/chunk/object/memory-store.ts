@@ -1,5 +1,5 @@
-import type { ByteRange, ObjectStore } from '../types.ts';
-import { ObjectMissingError } from '../types.ts';
+import type { ByteRange, ObjectStore } from '../chunks.ts';
+import { ObjectMissingError } from '../chunks.ts';
 
 /** An object store in this process's memory, for tests and dry runs: durable until the process ends. */
 export class MemoryStore implements ObjectStore {

@@ -1,5 +1,5 @@
 import { UserError } from '../../base/errors.ts';
-import type { ObjectStore } from '../types.ts';
+import type { ObjectStore } from '../chunks.ts';
 import { type FaultPlan, FaultyStore, NO_FAULTS } from './faulty-store.ts';
 import { FileStore } from './file-store.ts';
 import { MemoryStore } from './memory-store.ts';

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
-import type { ByteRange, ObjectStore } from '../types.ts';
-import { ObjectMissingError } from '../types.ts';
+import type { ByteRange, ObjectStore } from '../chunks.ts';
+import { ObjectMissingError } from '../chunks.ts';
 import { CachedCredentials, type CredentialSource } from './s3-credentials.ts';
 import { type S3Response, sendRequest } from './s3-request.ts';
 import { EMPTY_SHA256, encodeS3Path, S3Signer, UNSIGNED_PAYLOAD } from './s3-signer.ts';

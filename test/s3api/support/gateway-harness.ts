@@ -3,9 +3,9 @@ import { createHash, createHmac } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { silentLogger } from '../../../src/base/log.ts';
-import type { User } from '../../../src/meta/types.ts';
-import { type Gateway, startGateway } from '../../../src/s3api/gateway.ts';
-import { canonicalQuery, parseQuery } from '../../../src/s3api/query.ts';
+import type { User } from '../../../src/base/vocabulary.ts';
+import { canonicalQuery, parseQuery } from '../../../src/s3api/http/query.ts';
+import { type Gateway, startGateway } from '../../../src/s3api/start-gateway.ts';
 import { ALICE, MemoryVolume } from './memory-vfs.ts';
 
 export interface Harness {

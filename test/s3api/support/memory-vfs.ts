@@ -1,6 +1,5 @@
 /** A volume in memory with just what the S3 front asks of a Vfs; listing is the plain definition, for comparison. */
 import { FsError } from '../../../src/base/errors.ts';
-import type { ListItem, ListReply, WalkReply } from '../../../src/meta/api.ts';
 import {
   type Attr,
   type Entry,
@@ -9,9 +8,10 @@ import {
   S_IFREG,
   type S3Record,
   type User,
-} from '../../../src/meta/types.ts';
-import { pathKey } from '../../../src/s3api/key-path.ts';
-import type { Context, ObjectVfs, ObjectWriter, PutOptions, Vfs } from '../../../src/vfs/types.ts';
+} from '../../../src/base/vocabulary.ts';
+import type { ListItem, ListReply, WalkReply } from '../../../src/meta/meta.ts';
+import { pathKey } from '../../../src/s3api/http/key-path.ts';
+import type { Context, ObjectVfs, ObjectWriter, PutOptions, Vfs } from '../../../src/vfs/vfs.ts';
 
 export const ALICE: User = {
   name: 'alice',

@@ -34,7 +34,7 @@ local function object_etag(ino, a)
   return string.sub(redis.sha1hex('janusfs:' .. ino .. ':' .. fmt(a.version)), 1, 32) .. '-1'
 end
 
--- A name as the mount shows it (src/vfs/mount-names.ts), which is what symbolic links contain: stored name and kind.
+-- A name as the mount shows it (src/vfs/name/mount-names.ts), which is what symbolic links contain: stored name and kind.
 local function mount_name(shown)
   if string.sub(shown, 1, 2) ~= '%~' then return shown, 'e' end
   if string.sub(shown, 3, 4) == '%~' then return string.sub(shown, 3), 'e' end

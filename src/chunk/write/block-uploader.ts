@@ -1,0 +1,108 @@
+import { Semaphore } from '../../base/limits.ts';
+import { BLOCK_BYTES } from '../../base/slice-record.ts';
+import { blockBytesAt, blockCount, blockName } from '../block-name.ts';
+import type { ObjectStore } from '../chunks.ts';
+import type { BlockCache } from '../read/block-cache.ts';
+import { type RetryLimits, withRetry } from '../retry.ts';
+
+/** Puts blocks into the store: bounded in parallel, retried, and into the cache when they are there. */
+export class BlockUploader {
+  readonly #store: ObjectStore;
+  readonly #cache: BlockCache;
+  readonly #limits: RetryLimits;
+  readonly #slots: Semaphore;
+  readonly #inFlight = new Set<Promise<void>>();
+  uploads = 0;
+
+  constructor(store: ObjectStore, cache: BlockCache, limits: RetryLimits, uploadParallel: number) {
+    this.#store = store;
+    this.#cache = cache;
+    this.#limits = limits;
+    this.#slots = new Semaphore(uploadParallel);
+  }
+
+  /**
+   * Stores one block; it is durable when this resolves. The parts must not change any more.
+   * @throws FsError EIO/ENOSPC/EDQUOT/EROFS after the retry limits; the signal's reason when aborted.
+   */
+  putBlock(
+    sliceId: number,
+    blockIndex: number,
+    blockBytes: number,
+    parts: readonly Buffer[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const put = this.#put(sliceId, blockIndex, blockBytes, parts, signal);
+    const done = (): boolean => this.#inFlight.delete(put);
+    this.#inFlight.add(put);
+    put.then(done, done);
+    return put;
+  }
+
+  /** Stores a whole slice, its blocks in parallel. @throws as putBlock, after every block has settled. */
+  async putSlice(sliceId: number, parts: readonly Buffer[]): Promise<void> {
+    const sliceBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const cursor = new PartCursor(parts);
+    const puts: Promise<void>[] = [];
+    for (let index = 0; index < blockCount(sliceBytes); index++) {
+      const blockBytes = blockBytesAt(sliceBytes, index);
+      puts.push(this.putBlock(sliceId, index, blockBytes, cursor.take(blockBytes)));
+    }
+    const failed = (await Promise.allSettled(puts)).find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Resolves when no upload is in flight. */
+  async drained(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.allSettled([...this.#inFlight]);
+  }
+
+  async #put(
+    sliceId: number,
+    blockIndex: number,
+    blockBytes: number,
+    parts: readonly Buffer[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.#slots.acquire();
+    try {
+      signal?.throwIfAborted();
+      const key = blockName(sliceId, blockIndex, blockBytes);
+      await withRetry('put', this.#limits, signal, (attempt) =>
+        this.#store.put(key, parts, attempt.signal, attempt.progress),
+      );
+    } finally {
+      this.#slots.release();
+    }
+    this.uploads++;
+    this.#cache.offer(sliceId, blockIndex, parts);
+  }
+}
+
+/** Cuts a list of buffers into runs of given lengths without copying. */
+class PartCursor {
+  readonly #parts: readonly Buffer[];
+  #index = 0;
+  #used = 0;
+
+  constructor(parts: readonly Buffer[]) {
+    this.#parts = parts;
+  }
+
+  take(bytes: number): Buffer[] {
+    const taken: Buffer[] = [];
+    let wanted = Math.min(bytes, BLOCK_BYTES);
+    while (wanted > 0) {
+      const part = this.#parts[this.#index]!;
+      const end = Math.min(part.length, this.#used + wanted);
+      if (end > this.#used) taken.push(this.#used === 0 && end === part.length ? part : part.subarray(this.#used, end));
+      wanted -= end - this.#used;
+      this.#used = end;
+      if (end === part.length) {
+        this.#index++;
+        this.#used = 0;
+      }
+    }
+    return taken;
+  }
+}

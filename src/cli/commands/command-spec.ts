@@ -1,0 +1,56 @@
+/** What a command's file exports; program.ts turns it into the command line. */
+import type { SettingName, Settings } from '../../config.ts';
+
+export interface CommandOption {
+  /** As commander writes it: `--uid <N>`. */
+  flags: string;
+  text: string;
+  required?: boolean;
+}
+
+export interface CommandCall<N extends SettingName> {
+  /** Positional arguments in order; optional ones that were left out are undefined. */
+  args: readonly (string | undefined)[];
+  /** Values of the command's own options, by camelCase name. */
+  options: Readonly<Record<string, string | undefined>>;
+  settings: Settings<N>;
+  /** Whether the user has set it (flag, variable, file), as opposed to its default. */
+  isGiven(name: SettingName): boolean;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface CommandSpec<N extends SettingName = SettingName> {
+  /** `user add`: a word per level. */
+  name: string;
+  /** As commander writes them: `<url> [path]`. */
+  positional: string;
+  summary: string;
+  /** Complete command lines for --help. */
+  examples: readonly string[];
+  settings: readonly N[];
+  options?: readonly CommandOption[];
+  /** Resolves when the command is through; throws UserError for what the user can mend. */
+  run(call: CommandCall<N>): Promise<void>;
+}
+
+/** Gives a spec its precise type and forgets it again, so that specs of different settings fit one list. */
+export function defineCommand<N extends SettingName>(spec: CommandSpec<N>): CommandSpec {
+  return spec as unknown as CommandSpec;
+}
+
+/** Settings of every command. */
+export const COMMON_SETTINGS = ['logLevel', 'debug'] as const;
+/** Settings of the data layer, used by every command that opens a door. */
+export const DATA_SETTINGS = [
+  'bufferSize',
+  'cacheSize',
+  'readahead',
+  'uploads',
+  'downloads',
+  'retryTime',
+  'idleFlush',
+  'lease',
+] as const;
+export const MOUNT_SETTINGS = ['fuseDriver', 'fuseTransport', 'allowOther'] as const;
+export const GATEWAY_SETTINGS = ['listen', 'region', 'domain'] as const;
+export const SERVICE_SETTINGS = ['background', 'logFile'] as const;

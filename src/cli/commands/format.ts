@@ -1,0 +1,41 @@
+import { UserError } from '../../base/errors.ts';
+import { loggerFor } from '../service/logger.ts';
+import { credentialsFromEnvironment, generateCredentials, SUPERUSER } from '../volume/credentials.ts';
+import { requireUrl, withPassword } from '../volume/volume-argument.ts';
+import { COMMON_SETTINGS, defineCommand } from './command-spec.ts';
+
+export const formatCommand = defineCommand({
+  name: 'format',
+  positional: '<url>',
+  summary: 'make a volume: metadata at the URL, blocks in the store',
+  examples: [
+    'janusfs format redis://localhost:6379/0?volume=home --store file:///srv/home-blocks',
+    "janusfs format redis://localhost/0?volume=home --store 's3://bucket/home?endpoint=http://minio:9000&region=us-east-1'",
+  ],
+  options: [{ flags: '--if-missing', text: 'succeed without a change when the volume exists' }],
+  settings: ['store', ...COMMON_SETTINGS],
+  async run(call) {
+    const url = withPassword(requireUrl(call.args[0]), call.env);
+    const { store } = call.settings;
+    if (store === undefined) throw new UserError('--store is missing: where should blocks go? see --help', 2);
+    const given = credentialsFromEnvironment(call.env);
+    const root = given ?? generateCredentials();
+    const { makeVolume } = await import('../volume/make-volume.ts');
+    const made = await makeVolume(
+      url,
+      { store, root, owner: SUPERUSER },
+      loggerFor(call.settings),
+      new AbortController().signal,
+    );
+    if (!made.isNew && call.options.ifMissing === undefined) {
+      throw new UserError(`the volume '${made.format.name}' exists there already; nothing was changed`);
+    }
+    const { name, uuid } = made.format;
+    process.stdout.write(
+      `${made.isNew ? 'formatted' : 'exists'} volume=${name} uuid=${uuid} store=${made.format.store}\n`,
+    );
+    if (made.isNew && given === undefined) {
+      process.stdout.write(`access_key=${root.accessKey}\nsecret_key=${root.secretKey}\n`);
+    }
+  },
+});

@@ -1,0 +1,67 @@
+import { formatBytes, formatDurationMs } from '../../base/units.ts';
+import type { SessionInfo, VolumeUsage } from '../../base/vocabulary.ts';
+import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../volume/tool-volume.ts';
+import { defineCommand } from './command-spec.ts';
+
+interface Status {
+  volume: string;
+  uuid: string;
+  store: string;
+  data: string | undefined;
+  served: boolean;
+  durability: string;
+  usage: VolumeUsage;
+  sessions: SessionInfo[];
+}
+
+export const statusCommand = defineCommand({
+  name: 'status',
+  positional: '[url]',
+  summary: 'show a volume: store, usage, what fsync waits for, mounts and gateways',
+  examples: ['janusfs status', 'janusfs status redis://localhost/0?volume=home --json'],
+  options: [{ flags: '--json', text: 'print JSON' }],
+  settings: TOOL_SETTINGS,
+  async run(call) {
+    await withVolume(call, call.args[0], async (volume) => {
+      const status = await readStatus(volume);
+      const text = call.options.json === undefined ? formatStatus(status) : JSON.stringify(status, undefined, 2);
+      process.stdout.write(`${text}\n`);
+    });
+  },
+});
+
+async function readStatus({ meta, data, served }: ToolVolume): Promise<Status> {
+  const [usage, sessions] = await Promise.all([meta.usage(), meta.sessions()]);
+  const { name, uuid, store } = meta.format;
+  return {
+    volume: name,
+    uuid,
+    store,
+    data,
+    served,
+    durability: meta.durabilityText(),
+    usage,
+    // This command is a session, too, and of no interest.
+    sessions: sessions.filter(({ sid }) => sid !== meta.sid),
+  };
+}
+
+function formatStatus(status: Status): string {
+  const { usage, sessions } = status;
+  const lines = [
+    `volume      ${status.volume} (${status.uuid})`,
+    `store       ${status.store}`,
+    ...(status.data === undefined ? [] : [`data        ${status.data}${status.served ? '' : ' (not up)'}`]),
+    `durability  ${status.durability}`,
+    `used        ${formatBytes(usage.usedBytes)} in ${usage.usedInodes} inodes, ${formatBytes(usage.inlineBytes)} inline`,
+    `sessions    ${sessions.length === 0 ? 'none' : sessions.length}`,
+  ];
+  for (const session of sessions) {
+    const leaseMs = Math.max(0, session.expiresMs - Date.now());
+    lines.push(
+      `  ${session.kind} ${session.where || '(starting)'} on ${session.hostname}, process ${session.pid}, ` +
+        `since ${new Date(session.startedMs).toISOString()}, lease ends in ${formatDurationMs(leaseMs)}`,
+    );
+  }
+  return lines.join('\n');
+}

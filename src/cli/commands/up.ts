@@ -1,0 +1,140 @@
+import { UserError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import {
+  checkVolume,
+  type DataDirectory,
+  dataDirectory,
+  lockDataDirectory,
+  makeDataDirectory,
+  recordedVolume,
+  recordMount,
+} from '../embedded/data-directory.ts';
+import { startEmbeddedRedis } from '../embedded/embedded-redis.ts';
+import { rootInRedis, volumeOf } from '../embedded/embedded-volume.ts';
+import { runInBackground } from '../service/background.ts';
+import { loggerFor } from '../service/logger.ts';
+import { runService, type Service } from '../service/service.ts';
+import type { Teardown } from '../service/teardown.ts';
+import {
+  ACCESS_KEY_VARIABLE,
+  type Credentials,
+  credentialsFromEnvironment,
+  keptCredentials,
+} from '../volume/credentials.ts';
+import { socketUrl } from '../volume/volume-argument.ts';
+import {
+  COMMON_SETTINGS,
+  type CommandCall,
+  DATA_SETTINGS,
+  defineCommand,
+  GATEWAY_SETTINGS,
+  MOUNT_SETTINGS,
+  SERVICE_SETTINGS,
+} from './command-spec.ts';
+import { parseListenAddress } from './listen-address.ts';
+import { mountRequest } from './mount-request.ts';
+
+const SETTINGS = [
+  'data',
+  'mount',
+  'volume',
+  ...GATEWAY_SETTINGS,
+  ...MOUNT_SETTINGS,
+  ...DATA_SETTINGS,
+  ...SERVICE_SETTINGS,
+  ...COMMON_SETTINGS,
+] as const;
+
+type UpCall = CommandCall<(typeof SETTINGS)[number]>;
+
+export const upCommand = defineCommand({
+  name: 'up',
+  positional: '',
+  summary: 'serve an embedded volume at both doors: own Redis, blocks in a directory, mount and S3 endpoint',
+  examples: [
+    'janusfs up --data ~/.janusfs --mount ~/janusfs --listen 127.0.0.1:9000',
+    'JANUSFS_ACCESS_KEY=me JANUSFS_SECRET_KEY=my-secret-key janusfs up',
+    'janusfs up --background && janusfs status',
+  ],
+  settings: SETTINGS,
+  async run(call: UpCall) {
+    const { settings } = call;
+    const directory = dataDirectory(settings.data);
+    // Mistakes in the call show before anything is started or made.
+    parseListenAddress(settings.listen);
+    credentialsFromEnvironment(call.env);
+    if (`${settings.data}/`.startsWith(`${settings.mount}/`)) {
+      throw new UserError(`the data directory ${settings.data} must not lie on the mount ${settings.mount}`, 2);
+    }
+    if (settings.background) {
+      makeDataDirectory(directory);
+      return runInBackground(settings.logFile ?? directory.log);
+    }
+    const logger = loggerFor(settings);
+    await runService(logger, (teardown, stop) => serve(call, directory, logger, teardown, stop));
+  },
+});
+
+async function serve(
+  call: UpCall,
+  directory: DataDirectory,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<Service> {
+  const { settings } = call;
+  makeDataDirectory(directory);
+  const unlock = await lockDataDirectory(directory);
+  teardown.add('data directory', async () => unlock());
+  const recorded = recordedVolume(directory);
+  const isGiven = call.isGiven('volume');
+  if (recorded !== undefined && isGiven) checkVolume(directory, recorded, settings.volume);
+  const redis = await startEmbeddedRedis(directory.redis, logger, stop);
+  teardown.add(
+    'redis-server',
+    () => redis.stop(),
+    () => redis.kill(),
+  );
+  const volume = await volumeOf(directory, redis.socketPath, settings.volume, isGiven);
+  const fromEnvironment = credentialsFromEnvironment(call.env);
+  const { keepDoorsOpen } = await import('../service/keep-doors-open.ts');
+  const doors = await keepDoorsOpen(
+    {
+      url: socketUrl(redis.socketPath, volume),
+      kind: 'up',
+      embeddedLog: directory.redis,
+      embeddedStore: directory.storeUrl,
+      root:
+        fromEnvironment ?? (await keptCredentials(directory.credentials, () => rootInRedis(redis.socketPath, volume))),
+      settings,
+      mount: mountRequest(call, settings.mount, true),
+      gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },
+      data: directory.path,
+    },
+    logger,
+    teardown,
+    stop,
+  );
+  recordMount(directory, doors.mountPoint!);
+  if (process.stdout.isTTY) showTour(doors.endpoint!, doors.mountPoint!, directory.credentials, fromEnvironment);
+  return {
+    ready: {
+      mount: doors.mountPoint!,
+      endpoint: doors.endpoint!,
+      credentials: fromEnvironment === undefined ? directory.credentials : ACCESS_KEY_VARIABLE,
+    },
+    ended: Promise.race([doors.ended, redis.failed.then((error) => Promise.reject(error))]),
+  };
+}
+
+/** For the person who has just started it on a terminal. */
+function showTour(endpoint: string, mountPoint: string, kept: string, given: Credentials | undefined): void {
+  const keys =
+    given === undefined
+      ? `export AWS_SHARED_CREDENTIALS_FILE=${kept} AWS_DEFAULT_REGION=eu-central-1`
+      : 'export AWS_ACCESS_KEY_ID=$JANUSFS_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$JANUSFS_SECRET_KEY';
+  process.stderr.write(
+    `In another terminal:\n  ${keys}\n  mkdir ${mountPoint}/bucket && echo hello > ${mountPoint}/bucket/file\n` +
+      `  aws --endpoint-url ${endpoint} s3 cp s3://bucket/file -\nCtrl-C stops it.\n`,
+  );
+}

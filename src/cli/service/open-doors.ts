@@ -1,0 +1,233 @@
+/** The one place where the layers are put together: metadata + data -> file system -> mount, S3 endpoint. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { UserError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { User } from '../../base/vocabulary.ts';
+import { createChunkStore } from '../../chunk/chunk-store.ts';
+import { openStore } from '../../chunk/object/open-store.ts';
+import type { Settings } from '../../config.ts';
+import { mountedAt } from '../../fuse/mount/mount-point.ts';
+import { type FuseMount, mountVfs } from '../../fuse/mount/mount-vfs.ts';
+import type { Meta } from '../../meta/meta.ts';
+import { openVolume } from '../../meta/volume/open-volume.ts';
+import { startGateway } from '../../s3api/start-gateway.ts';
+import { openVfs } from '../../vfs/open-vfs.ts';
+import type { Vfs } from '../../vfs/vfs.ts';
+import type { DATA_SETTINGS } from '../commands/command-spec.ts';
+import { endpointUrl, type ListenAddress } from '../commands/listen-address.ts';
+import { readVersion } from '../commands/version.ts';
+import { type Credentials, currentOwner, generateCredentials, rootUser, SUPERUSER } from '../volume/credentials.ts';
+import { makeVolume } from '../volume/make-volume.ts';
+import { claimStore } from '../volume/store-marker.ts';
+import { withoutPassword } from '../volume/volume-argument.ts';
+import { registerMount } from './mount-registry.ts';
+import type { Teardown } from './teardown.ts';
+
+const DETACH_MS_MAX = 5000;
+
+export interface MountRequest {
+  /** Absolute. */
+  path: string;
+  /** Make the directory when it does not exist. */
+  make: boolean;
+  fuseDriver: 'raw' | 'fuse-native';
+  fuseTransport: 'auto' | 'native' | 'pure';
+  allowOther: boolean;
+}
+
+export interface GatewayRequest extends ListenAddress {
+  region: string;
+  domain: string | undefined;
+}
+
+export interface DoorsRequest {
+  url: string;
+  /** What `status` shows: up, mount, gateway, serve. */
+  kind: string;
+  /** Directory of our own redis-server's log: fsync and S3 answers then wait for fdatasync of it. */
+  embeddedLog?: string;
+  /** Where the blocks of an embedded volume are: formatted over it when there is no volume yet. */
+  embeddedStore?: string;
+  /** Root's S3 keys, when they are given rather than the volume's. */
+  root: Credentials | undefined;
+  settings: Settings<(typeof DATA_SETTINGS)[number]>;
+  mount: MountRequest | undefined;
+  gateway: GatewayRequest | undefined;
+  /** Data directory of an embedded volume. */
+  data?: string;
+}
+
+export interface OpenDoors {
+  /** Absolute, without symbolic links. */
+  mountPoint: string | undefined;
+  endpoint: string | undefined;
+  port: number | undefined;
+  /** The session was lost. */
+  fenced: Promise<void>;
+  /** The mount was taken away from outside. */
+  unmounted: Promise<void>;
+}
+
+/**
+ * Opens what is asked for. Each step is registered with the teardown as soon as it stands, so a failure further on
+ * leaves nothing behind.
+ * @throws UserError for what the user can mend: volume, store, mount point, address.
+ */
+export async function openDoors(
+  request: DoorsRequest,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<OpenDoors> {
+  const { meta, vfs } = await openFileSystem(request, logger, teardown, stop);
+  stop.throwIfAborted();
+  const fenced = new Promise<void>((resolve) => meta.onFenced(resolve));
+  const gateway = request.gateway === undefined ? undefined : await openGateway(vfs, request.gateway, logger, teardown);
+  stop.throwIfAborted();
+  const mount =
+    request.mount === undefined ? undefined : await openMount(vfs, meta, request, request.mount, logger, teardown);
+  const places = [mount?.mountPoint, gateway?.endpoint].filter((place) => place !== undefined);
+  await meta.describe(places.join(' '));
+  return {
+    mountPoint: mount?.mountPoint,
+    endpoint: gateway?.endpoint,
+    port: gateway?.port,
+    fenced,
+    unmounted: mount === undefined ? new Promise<void>(() => {}) : mount.done,
+  };
+}
+
+async function openFileSystem(
+  request: DoorsRequest,
+  logger: Logger,
+  teardown: Teardown,
+  stop: AbortSignal,
+): Promise<{ meta: Meta; vfs: Vfs }> {
+  const { url, settings, embeddedStore, embeddedLog, root } = request;
+  const owner = embeddedStore === undefined ? SUPERUSER : currentOwner();
+  if (embeddedStore !== undefined) {
+    const isLogged = embeddedLog !== undefined ? { embeddedLog } : {};
+    const wanted = { store: embeddedStore, root: root ?? generateCredentials(), owner, ...isLogged };
+    await makeVolume(url, wanted, logger, stop);
+  }
+  const meta = await openVolume(url, {
+    logger,
+    kind: request.kind,
+    version: readVersion(),
+    leaseMs: settings.lease,
+    ...(embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: embeddedLog } }),
+  });
+  teardown.add('metadata session', () => meta.close());
+  if (root !== undefined) await setRoot(meta, rootUser(root, owner));
+  // The data directory may have been moved since it was formatted.
+  const store = await openStore(embeddedStore ?? meta.format.store, { create: false });
+  const chunks = createChunkStore(
+    store,
+    {
+      bufferBytes: settings.bufferSize,
+      cacheBytes: settings.cacheSize,
+      uploadParallel: settings.uploads,
+      downloadParallel: settings.downloads,
+      retryMs: settings.retryTime,
+      idleFlushMs: settings.idleFlush,
+      readaheadBytesMax: settings.readahead,
+    },
+    logger,
+  );
+  teardown.add('data layer', () => chunks.close());
+  await claimStore(store, meta.format, stop);
+  const vfs = openVfs({ meta, chunks, logger });
+  teardown.add('file system', () => vfs.close());
+  return { meta, vfs };
+}
+
+/** Makes the given keys root's, when they are not already. */
+async function setRoot(meta: Meta, root: User): Promise<void> {
+  const users = await meta.users();
+  const taken = users.find((user) => user.accessKey === root.accessKey && user.name !== root.name);
+  if (taken !== undefined) {
+    throw new UserError(`the access key given for root belongs to the user '${taken.name}'; choose another`);
+  }
+  const current = users.find((user) => user.name === root.name);
+  const same =
+    current?.accessKey === root.accessKey &&
+    current.secretKey === root.secretKey &&
+    current.uid === root.uid &&
+    current.gid === root.gid;
+  if (!same) await meta.putUser(root);
+}
+
+async function openGateway(
+  vfs: Vfs,
+  request: GatewayRequest,
+  logger: Logger,
+  teardown: Teardown,
+): Promise<{ endpoint: string; port: number }> {
+  const { port, region, domain } = request;
+  const listen = { host: request.host === '' ? '0.0.0.0' : request.host, port };
+  const gateway = await startGateway({ vfs, listen, region, logger, ...(domain === undefined ? {} : { domain }) });
+  teardown.add('S3 endpoint', () => gateway.close());
+  const actual = new URL(gateway.url);
+  return {
+    endpoint: endpointUrl(actual.hostname.replace(/^\[|\]$/g, ''), Number(actual.port || 80)),
+    port: Number(actual.port || 80),
+  };
+}
+
+async function openMount(
+  vfs: Vfs,
+  meta: Meta,
+  request: DoorsRequest,
+  wanted: MountRequest,
+  logger: Logger,
+  teardown: Teardown,
+): Promise<FuseMount> {
+  if (wanted.make) await makeMountPoint(wanted.path);
+  const mount = await mountVfs(vfs, {
+    mountPoint: wanted.path,
+    fsName: `janusfs:${meta.format.name}`,
+    transport: wanted.fuseTransport,
+    driver: wanted.fuseDriver,
+    allowOther: wanted.allowOther,
+    logger,
+    debug: false,
+  });
+  const { mountPoint } = mount;
+  teardown.add(
+    'mount',
+    () => mount.unmount(),
+    () => detachNow(mountPoint),
+  );
+  const { data, url } = request;
+  const known = {
+    mountPoint,
+    volumeUrl: withoutPassword(url),
+    pid: process.pid,
+    ...(data === undefined ? {} : { data }),
+  };
+  try {
+    const forget = registerMount(known);
+    teardown.add('mount registry', async () => forget(), forget);
+  } catch (error) {
+    // Only `info PATH` and `umount` lose something: they then need to be told the volume, or do not wait.
+    logger.warn({ error: (error as Error).message }, 'cannot note the mount for other commands');
+  }
+  return mount;
+}
+
+/** Makes the directory unless something is mounted there: what a crash left behind must not be touched. */
+async function makeMountPoint(path: string): Promise<void> {
+  if ((await mountedAt(path)) !== undefined) return;
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new UserError(`cannot make the mount point ${path}: ${(error as Error).message}`, 1, { cause: error });
+  }
+}
+
+/** Takes the mount out of the tree without waiting for anything. */
+function detachNow(mountPoint: string): void {
+  const [command, ...args] = process.getuid?.() === 0 ? ['umount', '-l'] : ['fusermount3', '-u', '-z'];
+  spawnSync(command!, [...args, mountPoint], { stdio: 'ignore', timeout: DETACH_MS_MAX });
+}

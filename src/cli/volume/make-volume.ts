@@ -1,0 +1,48 @@
+import type { Logger } from '../../base/log.ts';
+import type { VolumeFormat } from '../../base/vocabulary.ts';
+import { openStore } from '../../chunk/object/open-store.ts';
+import { syncLog } from '../../meta/redis/durability.ts';
+import { formatVolume, readVolumeFormat } from '../../meta/volume/format-volume.ts';
+import { type Credentials, type Owner, rootUser } from './credentials.ts';
+import { checkNewStore, claimStore } from './store-marker.ts';
+
+export interface NewVolume {
+  store: string;
+  root: Credentials;
+  owner: Owner;
+  /** Directory of our own redis-server's log. */
+  embeddedLog?: string;
+}
+
+/**
+ * Makes a volume with root as its one user, unless there is one at the URL.
+ * The store is tried and found unused before anything is written to Redis, and the format record is durable before the
+ * store is marked: a power cut in between leaves no mark of a volume that nobody has.
+ * @throws UserError naming what is in the way.
+ */
+export async function makeVolume(
+  url: string,
+  wanted: NewVolume,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<{ format: VolumeFormat; isNew: boolean }> {
+  const existing = await readVolumeFormat(url, { logger });
+  if (existing !== undefined) return { format: existing, isNew: false };
+  const store = await openStore(wanted.store, { create: true });
+  try {
+    const isOurs = wanted.embeddedLog !== undefined;
+    await checkNewStore(store, isOurs, stop);
+    const format = await formatVolume(url, {
+      logger,
+      store: wanted.store,
+      users: [rootUser(wanted.root, wanted.owner)],
+      rootUid: wanted.owner.uid,
+      rootGid: wanted.owner.gid,
+    });
+    if (wanted.embeddedLog !== undefined) await syncLog(wanted.embeddedLog);
+    await claimStore(store, format, stop);
+    return { format, isNew: true };
+  } finally {
+    await store.close();
+  }
+}

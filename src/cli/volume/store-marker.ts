@@ -1,0 +1,80 @@
+/**
+ * An object that names the volume a store belongs to. Block names are unique within a volume only, so two volumes over
+ * one store would overwrite each other's data.
+ */
+import { randomUUID } from 'node:crypto';
+import { UserError } from '../../base/errors.ts';
+import type { VolumeFormat } from '../../base/vocabulary.ts';
+import type { ObjectStore } from '../../chunk/chunks.ts';
+import { withRetry } from '../../chunk/retry.ts';
+
+const MARKER_KEY = 'janusfs-volume.json';
+/** Short: somebody waits for the command, and an unreachable store should be said soon. */
+const RETRY = { retryMs: 5000 };
+
+/**
+ * Marks the store as the volume's, or checks that it is. One request when it is marked.
+ * @throws UserError when the store belongs to another volume or does not answer.
+ */
+export async function claimStore(store: ObjectStore, format: VolumeFormat, signal: AbortSignal): Promise<void> {
+  const owner = await readMarker(store, signal);
+  if (owner === undefined) {
+    const marker = { volume: format.name, uuid: format.uuid };
+    await tried(store, 'write to', () => store.put(MARKER_KEY, [Buffer.from(`${JSON.stringify(marker)}\n`)], signal));
+  } else if (owner.uuid !== format.uuid) {
+    throw new UserError(
+      `${store.url} belongs to another volume (${owner.volume}, ${owner.uuid}), not to ${format.name} (${format.uuid}); ` +
+        'give each volume a directory, bucket or prefix of its own',
+    );
+  }
+}
+
+/**
+ * Checks that a new volume may use the store: nobody's yet, and it takes and gives back an object.
+ * @param isOurs the store lies in our own data directory: a mark without a block in it is nobody's.
+ * @throws UserError naming what is in the way.
+ */
+export async function checkNewStore(store: ObjectStore, isOurs: boolean, signal: AbortSignal): Promise<void> {
+  const owner = await readMarker(store, signal);
+  const isLeftover = isOurs && owner !== undefined && !(await holdsBlocks(store, signal));
+  // The volume that this named was lost in a power cut before it had a block.
+  if (isLeftover) await tried(store, 'delete in', () => store.deleteMany([MARKER_KEY], signal));
+  if (owner !== undefined && !isLeftover) {
+    throw new UserError(
+      `${store.url} holds the blocks of the volume ${owner.volume} (${owner.uuid}); use an empty directory, bucket or prefix`,
+    );
+  }
+  const key = `janusfs-probe-${randomUUID()}`;
+  const probe = Buffer.from(key);
+  await tried(store, 'write to', () => store.put(key, [probe], signal));
+  const read = await tried(store, 'read', () => store.get(key, undefined, signal));
+  await tried(store, 'delete in', () => store.deleteMany([key], signal));
+  if (!read.equals(probe)) throw new UserError(`${store.url} does not give back what is written to it`);
+}
+
+async function holdsBlocks(store: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  return (await tried(store, 'read', () => store.list('chunks/', '', 1, signal))).length > 0;
+}
+
+async function readMarker(
+  store: ObjectStore,
+  signal: AbortSignal,
+): Promise<{ volume: string; uuid: string } | undefined> {
+  const there = await tried(store, 'read', () => store.head(MARKER_KEY, signal));
+  if (there === undefined) return undefined;
+  const text = await tried(store, 'read', () => store.get(MARKER_KEY, undefined, signal));
+  try {
+    const { volume, uuid } = JSON.parse(text.toString('utf8')) as Record<string, unknown>;
+    return { volume: String(volume), uuid: String(uuid) };
+  } catch (error) {
+    throw new UserError(`${MARKER_KEY} in ${store.url} is damaged`, 1, { cause: error });
+  }
+}
+
+async function tried<T>(store: ObjectStore, what: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await withRetry(what, RETRY, undefined, () => action());
+  } catch (error) {
+    throw new UserError(`cannot ${what} the store ${store.url}: ${(error as Error).message}`, 1, { cause: error });
+  }
+}

@@ -1,0 +1,95 @@
+/** The volume for a command that looks or changes something and ends: by URL, or by data directory. */
+import { UserError } from '../../base/errors.ts';
+import type { Settings } from '../../config.ts';
+import type { Meta } from '../../meta/meta.ts';
+import type { CommandCall } from '../commands/command-spec.ts';
+import { readVersion } from '../commands/version.ts';
+import { dataDirectory, lockDataDirectory, recordedVolume } from '../embedded/data-directory.ts';
+import { isEmbeddedRedisRunning, redisSocketPath, startEmbeddedRedis } from '../embedded/embedded-redis.ts';
+import { volumeInRedis } from '../embedded/embedded-volume.ts';
+import { hasLog } from '../embedded/redis-log/prepare-log.ts';
+import { loggerFor } from '../service/logger.ts';
+import { Teardown } from '../service/teardown.ts';
+import { requireUrl, socketUrl, withPassword } from './volume-argument.ts';
+
+/** Settings such a command takes. */
+export const TOOL_SETTINGS = ['data', 'logLevel', 'debug'] as const;
+
+export interface ToolVolume {
+  meta: Meta;
+  /** Data directory, when the volume is an embedded one. */
+  data: string | undefined;
+  /** False: an embedded volume that nobody serves; its Redis runs for this command only. */
+  served: boolean;
+}
+
+interface ToolCall extends Pick<CommandCall<never>, 'isGiven' | 'env'> {
+  settings: Settings<(typeof TOOL_SETTINGS)[number]>;
+}
+
+/**
+ * Opens the volume, does `task`, and closes it again. An embedded volume that is not up is started for the time being.
+ * @param url the command's argument; left out, --data (or its default) counts.
+ * @throws UserError when there is no such volume.
+ */
+export async function withVolume(
+  call: ToolCall,
+  url: string | undefined,
+  task: (volume: ToolVolume) => Promise<void>,
+): Promise<void> {
+  const { settings } = call;
+  if (url !== undefined && call.isGiven('data')) {
+    throw new UserError('name the volume by a URL or by --data, not by both', 2);
+  }
+  // A tool has nothing to tell but its result; warnings matter.
+  const logger = loggerFor({ ...settings, logLevel: settings.logLevel === 'info' ? 'warn' : settings.logLevel });
+  const teardown = new Teardown(logger);
+  try {
+    const place =
+      url === undefined
+        ? await embeddedVolume(settings.data, teardown, logger)
+        : { url: withPassword(requireUrl(url), call.env), data: undefined, embeddedLog: undefined, served: true };
+    const { openVolume } = await import('../../meta/volume/open-volume.ts');
+    const meta = await openVolume(place.url, {
+      logger,
+      kind: 'tool',
+      version: readVersion(),
+      ...(place.embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: place.embeddedLog } }),
+    });
+    teardown.add('metadata session', () => meta.close());
+    await task({ meta, data: place.data, served: place.served });
+  } finally {
+    await teardown.close();
+  }
+}
+
+async function embeddedVolume(
+  path: string,
+  teardown: Teardown,
+  logger: Parameters<typeof startEmbeddedRedis>[1],
+): Promise<{ url: string; data: string; embeddedLog: string; served: boolean }> {
+  const directory = dataDirectory(path);
+  if (await isEmbeddedRedisRunning(directory.redis)) {
+    const socketPath = redisSocketPath(directory.redis);
+    const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, socketPath, undefined));
+    if (volume === undefined) throw new UserError(noVolume(path));
+    return { url: socketUrl(socketPath, volume), data: path, embeddedLog: directory.redis, served: true };
+  }
+  // A directory without a name and without a log never held a volume: nothing is started or made in it.
+  if (recordedVolume(directory) === undefined && !hasLog(directory.redis)) throw new UserError(noVolume(path));
+  const unlock = await lockDataDirectory(directory);
+  teardown.add('data directory', async () => unlock());
+  const redis = await startEmbeddedRedis(directory.redis, logger, new AbortController().signal);
+  teardown.add(
+    'redis-server',
+    () => redis.stop(),
+    () => redis.kill(),
+  );
+  const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, redis.socketPath, undefined));
+  if (volume === undefined) throw new UserError(noVolume(path));
+  return { url: socketUrl(redis.socketPath, volume), data: path, embeddedLog: directory.redis, served: false };
+}
+
+function noVolume(path: string): string {
+  return `${path} holds no volume; make one with: janusfs up --data ${path}, or name one by --data or URL`;
+}

@@ -1,0 +1,417 @@
+/**
+ * The contract of the metadata engine. Each method is one Lua script and one Redis round trip, unless its text says
+ * otherwise. Methods throw FsError; SessionLostError when this session is fenced. Mutations are executed exactly once
+ * over reconnects (session, slot, sequence). Implemented by RedisMeta (redis-meta.ts).
+ */
+import type { SliceRecord } from '../base/slice-record.ts';
+import type {
+  Attr,
+  ByteString,
+  Caller,
+  Entry,
+  EntryKind,
+  FileMap,
+  Ino,
+  Invalidation,
+  S3Record,
+  SessionInfo,
+  Timestamp,
+  User,
+  VolumeFormat,
+  VolumeUsage,
+} from '../base/vocabulary.ts';
+
+export interface EntryReply {
+  entry: Entry;
+  /** Attributes of the directory after the operation. */
+  parentAttr: Attr;
+}
+
+export interface MknodRequest {
+  parent: Ino;
+  name: ByteString;
+  /** Type and permission bits, umask already applied. */
+  mode: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  caller: Caller;
+}
+
+/** Fields left out stay as they are. Owner, mode and time rules of chown/chmod/utimens are the script's. */
+export interface SetattrRequest {
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  /** Bytes; 0 <= size <= FILE_BYTES_MAX. */
+  size?: number;
+  atime?: Timestamp | 'now';
+  mtime?: Timestamp | 'now';
+  /** Clear set-user-id, and set-group-id where group-executable (a write or truncate by a caller without CAP_FSETID). */
+  killPriv?: boolean;
+}
+
+export interface RenameRequest {
+  parent: Ino;
+  name: ByteString;
+  kind: EntryKind;
+  newParent: Ino;
+  newName: ByteString;
+  newKind: EntryKind;
+  mode: 'replace' | 'noreplace' | 'exchange';
+  caller: Caller;
+}
+
+export interface RenameReply {
+  attr: Attr;
+  parentAttr: Attr;
+  newParentAttr: Attr;
+  /** What stood at the new name and lost this name (nlink may be 0), or the other side of an exchange. */
+  replaced: Attr | undefined;
+}
+
+/** A piece of a commit: either a stored slice or bytes to keep inline. Pieces never cross a chunk. */
+export type CommitPiece =
+  | { chunkIndex: number; record: SliceRecord }
+  | { chunkIndex: number; pos: number; inline: Buffer };
+
+export interface CommitRequest {
+  ino: Ino;
+  pieces: CommitPiece[];
+  /**
+   * 'write': pieces stand where they say. 'append': the script moves them as one run to the current end of file; the
+   * pieces then describe one contiguous run starting at (chunkIndex 0, pos 0) of an imaginary file.
+   */
+  placement: 'write' | 'append';
+  /** Server time of the last write covered (Meta.serverNowUs()); a later utimens wins over it. */
+  mtime: Timestamp;
+  /** The write's time was shown as ctime: while it is recent it stays, otherwise ctime is the commit's. */
+  timeShown?: boolean;
+  killPriv: boolean;
+}
+
+export interface CommitReply {
+  attr: Attr;
+  /** File offset where the run was placed (append), else -1. */
+  offset: number;
+  /** Ids given to inline pieces, in order of the inline pieces. */
+  inlineIds: number[];
+  /** Records appended per chunk touched, as now stored count: compaction is due when large. */
+  recordCounts: { chunkIndex: number; count: number }[];
+}
+
+export interface Precondition {
+  /** ETag without quotes, or '*'. Fails with 'precondition' unless the current object has it; absent object: ENOENT. */
+  ifMatch?: string[];
+  /** ETags without quotes, or '*': fails when the current object has one of them. */
+  ifNoneMatch?: string[];
+  ifMatchSize?: number;
+  /** Seconds. */
+  ifMatchMtimeSec?: number;
+}
+
+/** Where a key is: a start directory (a bucket) and its components; `directory` means the key ended in '/'. */
+export interface KeyPath {
+  root: Ino;
+  components: ByteString[];
+  directory: boolean;
+}
+
+export interface PublishRequest {
+  path: KeyPath;
+  caller: Caller;
+  precondition: Precondition;
+  /** The finished content: an inode nobody can see yet, or pieces that become one in the same script. */
+  content: { kind: 'inode'; ino: Ino } | { kind: 'pieces'; pieces: CommitPiece[]; sizeBytes: number };
+  /** Permission bits for a new object and for the parents it needs (a replaced file's mode, owner and group win). */
+  fileMode: number;
+  dirMode: number;
+  s3: S3Record;
+  /** user.* xattrs of the new inode (x-amz-meta-*), full names. Replaces all user.* of the replaced file. */
+  xattrs: Map<string, Buffer>;
+  /** Set when a multipart upload completes: removed in the same script; ESTALE when it is gone meanwhile. */
+  uploadId?: string;
+  /** For a copy that keeps modification times (not S3). */
+  mtime?: Timestamp;
+}
+
+export interface PublishReply {
+  attr: Attr;
+  /** Directory that holds the new entry. */
+  parent: Ino;
+  name: ByteString;
+  younger: boolean;
+  /** The inode that lost this name, with its link count after. */
+  replaced: Attr | undefined;
+  /** Entries that came into being on the way (implicit parents), as (parent, name). */
+  made: { parent: Ino; name: ByteString }[];
+}
+
+export interface WalkRequest {
+  path: KeyPath;
+  caller: Caller;
+  /** Follow symbolic links that stay below the volume's root. */
+  follow: boolean;
+  /** Bring the slice map of chunk 0 and its inline bytes when the file is at most this long; 0 = none. */
+  dataBytesMax: number;
+  /** Bring user.* xattrs. */
+  xattrs: boolean;
+}
+
+export interface WalkReply {
+  parent: Ino;
+  name: ByteString;
+  attr: Attr;
+  s3: S3Record | undefined;
+  xattrs: Map<string, Buffer>;
+  map: FileMap | undefined;
+}
+
+export interface RemoveRequest {
+  path: KeyPath;
+  caller: Caller;
+  precondition: Precondition;
+}
+
+export interface RemoveReply {
+  /** Undefined: there was nothing; that is success for DeleteObject. */
+  removed: { parent: Ino; name: ByteString; attr: Attr } | undefined;
+  /** Entries of implicit parents that vanished, as (parent, name). */
+  pruned: { parent: Ino; name: ByteString; ino: Ino }[];
+}
+
+export interface ListRequest {
+  root: Ino;
+  prefix: ByteString;
+  /** Keys and common prefixes up to and including this byte string are skipped; '' = from the start. */
+  after: ByteString;
+  delimiter: ByteString;
+  /** 1..1000 items (keys and prefixes together). */
+  limit: number;
+  caller: Caller;
+}
+
+/** `s3` of a key comes without tags and parts. A symbolic link has its target's attributes and record. */
+export type ListItem =
+  | { kind: 'key'; key: ByteString; attr: Attr; s3: S3Record | undefined }
+  | { kind: 'prefix'; prefix: ByteString };
+
+export interface ListReply {
+  items: ListItem[];
+  truncated: boolean;
+}
+
+export interface Upload {
+  uploadId: string;
+  root: Ino;
+  key: ByteString;
+  owner: string;
+  /** Milliseconds. */
+  initiatedMs: number;
+  /** Headers, tags, checksum algorithm and type that Complete will need. */
+  s3: S3Record;
+  checksumAlgorithm: string;
+  xattrs: Map<string, Buffer>;
+}
+
+export interface Part {
+  number: number;
+  ino: Ino;
+  sizeBytes: number;
+  etag: string;
+  checksums: Record<string, string>;
+  modifiedMs: number;
+}
+
+export interface InlineSlice {
+  id: number;
+  ino: Ino;
+  chunkIndex: number;
+  sizeBytes: number;
+}
+
+export interface PackSwap {
+  ino: Ino;
+  chunkIndex: number;
+  inlineId: number;
+  /** Where the bytes are in the pack. */
+  packOffset: number;
+  sizeBytes: number;
+}
+
+/** Namespace operations (inode-based). Names and rules are POSIX's; see each system call's man page for errnos. */
+export interface MetaNamespace {
+  lookup(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<Entry>;
+  getattr(ino: Ino): Promise<Attr>;
+  setattr(ino: Ino, request: SetattrRequest, caller: Caller): Promise<Attr>;
+  /** Files, directories, fifos, sockets, devices. EEXIST when the name is taken. */
+  mknod(request: MknodRequest): Promise<EntryReply>;
+  /** A file or directory inode that no name reaches yet; belongs to this session until linked or released (O_TMPFILE, S3 data). */
+  mkHidden(mode: number, uid: number, gid: number): Promise<Attr>;
+  symlink(request: Omit<MknodRequest, 'mode' | 'rdev'> & { target: Buffer }): Promise<EntryReply>;
+  readlink(ino: Ino): Promise<Buffer>;
+  link(ino: Ino, newParent: Ino, newName: ByteString, caller: Caller): Promise<EntryReply>;
+  /**
+   * Takes the name away. When the reply's nlink is 0 the inode waits in `del` for a grace period longer than any lease:
+   * a session that has it open calls sustain() within it (the caller at once, others when they hear 'unlinked').
+   * The same holds for what rename, publish and remove replace or take away.
+   */
+  unlink(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<{ attr: Attr; parentAttr: Attr }>;
+  rmdir(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<{ attr: Attr; parentAttr: Attr }>;
+  rename(request: RenameRequest): Promise<RenameReply>;
+  /**
+   * A page of entries with attributes, in byte order of stored members. `cursor`: '' or the cursor of an earlier
+   * entry; stable under concurrent change.
+   */
+  readdir(
+    ino: Ino,
+    cursor: ByteString,
+    limit: number,
+  ): Promise<{ entries: (Entry & { cursor: ByteString })[]; end: boolean }>;
+  getxattr(ino: Ino, name: string): Promise<Buffer>;
+  setxattr(ino: Ino, name: string, value: Buffer, mode: 'set' | 'create' | 'replace'): Promise<Attr>;
+  listxattr(ino: Ino): Promise<string[]>;
+  removexattr(ino: Ino, name: string): Promise<Attr>;
+  /** These unlinked inodes are open in this session: keep them until release() or the session's end. */
+  sustain(inos: Ino[]): Promise<Attr[]>;
+  /** The last handle of an unlinked or hidden inode of this session closed: it may go. */
+  release(ino: Ino): Promise<void>;
+}
+
+/** File content. */
+export interface MetaData {
+  /** Slice map of `count` chunks from `chunkIndex`, with attributes; inline bytes come along up to `inlineBytesMax`. */
+  readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<FileMap>;
+  /** Bytes of inline slices; undefined where the packer has moved or a change has freed them: read the map again. */
+  readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
+  commit(request: CommitRequest): Promise<CommitReply>;
+  /** Reserves `count` consecutive slice ids and answers the first. */
+  reserveSlices(count: number): Promise<number>;
+  fallocate(
+    ino: Ino,
+    mode: 'extend' | 'keep-size' | 'punch' | 'zero' | 'zero-keep-size',
+    offset: number,
+    length: number,
+    killPriv: boolean,
+  ): Promise<Attr>;
+  /**
+   * Shares the source range's slices with the target (copy_file_range, CopyObject, UploadPartCopy, Complete): moves no bytes.
+   * Several round trips for very large ranges; each is bounded. Answers the target's attributes and the bytes copied.
+   */
+  cloneRange(
+    source: Ino,
+    sourceOffset: number,
+    target: Ino,
+    targetOffset: number,
+    length: number,
+    killPriv?: boolean,
+  ): Promise<{ attr: Attr; copied: number }>;
+  /** Next data or hole at or after offset; throws ENXIO past the end. */
+  seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number>;
+  /** Replaces `prefix` records of a chunk by one record if they are still its first records (compaction). Answers false if not. */
+  compactChunk(ino: Ino, chunkIndex: number, prefix: SliceRecord[], replacement: SliceRecord[]): Promise<boolean>;
+}
+
+/** S3's atomic operations on paths. Permission is checked here when caller.check. */
+export interface MetaObjects {
+  walk(request: WalkRequest): Promise<WalkReply>;
+  /**
+   * EEXIST/ENOTDIR never: a file and a directory of one name live together. One script.
+   * @throws ENOENT (the root is gone, or ifMatch without an object), ECANCELED (a precondition does not hold), EACCES,
+   * ELOOP, ENAMETOOLONG, ESTALE (the upload or the hidden inode is gone), EISDIR (`dir/` with bytes).
+   */
+  publish(request: PublishRequest): Promise<PublishReply>;
+  remove(request: RemoveRequest): Promise<RemoveReply>;
+  /** One page; usually one round trip, more when many entries are skipped. */
+  list(request: ListRequest): Promise<ListReply>;
+  /** Changes tags or headers without touching content; ctime moves. */
+  setS3(ino: Ino, change: { tags?: [string, string][]; headers?: Record<string, string> }): Promise<Attr>;
+  getS3(ino: Ino): Promise<S3Record | undefined>;
+  /** Top-level directories of the volume visible as buckets, by name. */
+  listBuckets(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }>;
+  /** EEXIST when the bucket is there (lookup tells whose), EINVAL for what is no bucket name. Any caller may. */
+  createBucket(name: ByteString, caller: Caller, mode: number): Promise<EntryReply>;
+  /**
+   * ENOTEMPTY while anything would be listed, or stands there that S3 does not list (fifos, dangling links); EACCES for
+   * others than its owner and uid 0. Its uploads are freed with it.
+   */
+  deleteBucket(name: ByteString, caller: Caller): Promise<{ attr: Attr }>;
+  createUpload(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
+  getUpload(uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
+  /** Puts the hidden inode under the upload; an earlier part of that number is released. ENOENT: no such upload. */
+  putPart(uploadId: string, part: Omit<Part, 'modifiedMs'>): Promise<Part>;
+  listParts(
+    uploadId: string,
+    root: Ino,
+    key: ByteString,
+    afterNumber: number,
+    limit: number,
+  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }>;
+  listUploads(
+    root: Ino,
+    prefix: ByteString,
+    afterKey: ByteString,
+    afterUploadId: string,
+    limit: number,
+  ): Promise<{ uploads: Upload[]; truncated: boolean }>;
+  abortUpload(uploadId: string, root: Ino, key: ByteString): Promise<void>;
+  /** The reply kept for a completed upload, so that a repeated Complete answers the same (kept one day). */
+  completedUpload(uploadId: string): Promise<{ etag: string } | undefined>;
+}
+
+/** Background work: packing, reaping, deleting. Any live session may do it; leases keep two from doing it at once. */
+export interface MetaUpkeep {
+  /** Oldest inline slices, of this session's commits or (olderThanMs) anybody's. */
+  inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]>;
+  /** Reserves a pack's slice id, recorded with this session until packEnd. */
+  packBegin(): Promise<number>;
+  /**
+   * At most 256 swaps; answers how many found their record (others were overwritten or deleted: dead bytes).
+   * @throws ESTALE when the pack has been given up (it took too long): its object may be deleted.
+   */
+  packSwap(packId: number, packBytes: number, swaps: PackSwap[]): Promise<number>;
+  packEnd(packId: number): Promise<void>;
+  /** Frees content of inodes whose grace is over; bounded per call. Answers how many inodes went and whether more wait. */
+  reap(limit: number): Promise<{ reaped: number; more: boolean }>;
+  /**
+   * These unlinked inodes are not open in this session. Frees those that no other session can have open (this is the
+   * only live session), so that temporary files cost no grace period; the others keep waiting. At most 100 per call.
+   */
+  reapNow(inos: Ino[]): Promise<void>;
+  /** Slices whose grace is over and that no record names, whose objects may be deleted now. */
+  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
+  /** Their objects are gone. Only ids that deadSlices() of this session has answered count. */
+  forgetSlices(ids: number[]): Promise<void>;
+  /** Tries to take or renew the named volume-wide lease. */
+  lease(name: string, ttlMs: number): Promise<boolean>;
+  /** Ends sessions whose lease ran out; answers how many. */
+  cleanSessions(): Promise<number>;
+}
+
+export interface MetaVolume {
+  readonly format: VolumeFormat;
+  readonly sid: number;
+  /** Server time now in microseconds, no round trip: after everything that was, before whatever is asked for next. */
+  serverNowUs(): number;
+  usage(): Promise<VolumeUsage>;
+  sessions(): Promise<SessionInfo[]>;
+  /** Sets what `status` shows for this session once it is known (mount point, endpoint). */
+  describe(where: string): Promise<void>;
+  users(): Promise<User[]>;
+  putUser(user: User): Promise<void>;
+  removeUser(name: string): Promise<boolean>;
+  /** Resolves when everything acknowledged before the call is durable (fsync(2), S3 2xx). Grouped over waiters. */
+  durable(): Promise<void>;
+  /** One sentence for `status`: what durable() waits for, or what a power cut may lose. */
+  durabilityText(): string;
+  /** How inline space stands: 0..1 of the volume's budget, as of the last mutation's reply. */
+  inlineFill(): number;
+  onInvalidate(listener: (batch: Invalidation[]) => void): void;
+  /** false: pushes may have been missed, everything cached must expire; true: healthy again. */
+  onChannel(listener: (healthy: boolean) => void): void;
+  onFenced(listener: () => void): void;
+  /** Ends the session (locks, hidden inodes released) and disconnects. */
+  close(): Promise<void>;
+}
+
+export interface Meta extends MetaNamespace, MetaData, MetaObjects, MetaUpkeep, MetaVolume {}

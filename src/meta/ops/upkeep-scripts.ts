@@ -1,0 +1,134 @@
+/** Background work: packing inline bytes, freeing removed inodes and dead slices. */
+
+import type { Ino } from '../../base/vocabulary.ts';
+import { decodeNumber, readU64, writeI64 } from '../codec/codec.ts';
+import { noteInlineTotal } from '../codec/pieces.ts';
+import type { InlineSlice, MetaUpkeep, PackSwap } from '../meta.ts';
+import type { Engine } from '../redis/engine.ts';
+import { inlineQueueOf } from './inline-queue.ts';
+
+/** A pack that is not complete after this long is given up: its object may be deleted, no record points there. */
+const PACK_MS_MAX = 600_000;
+const SWAP_BYTES = 24;
+const MEMBER_BYTES = 24;
+const ALIVE_BATCH = 2_000;
+/** Lua hands a reply on as one list: far below its limit. */
+const REPLY_MAX = 4_000;
+const REAP_RECORDS_MAX = 4_000;
+const REAP_NOW_MAX = 100;
+
+export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
+  readonly #engine: Engine;
+  /** Sizes of the slices that deadSlices() answered: `gc` holds `id:size`. */
+  readonly #dead = new Map<number, number>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]> {
+    if (scope === 'own') return this.#ownSlices(limit);
+    const youngest = Math.floor(this.#engine.clock.nowUs() / 1000) - olderThanMs;
+    const reply = await this.#engine.read('inline-slices', [
+      olderThanMs <= 0 ? '+inf' : youngest,
+      Math.min(limit, REPLY_MAX),
+    ]);
+    return reply.slice(1).map((member) => unpackMember(member as Buffer));
+  }
+
+  async packBegin(): Promise<number> {
+    return decodeNumber((await this.#engine.mutate('pack-begin', [PACK_MS_MAX]))[1]);
+  }
+
+  async packSwap(packId: number, packBytes: number, swaps: PackSwap[]): Promise<number> {
+    const packed = Buffer.allocUnsafe(swaps.length * SWAP_BYTES);
+    swaps.forEach((swap, i) => {
+      const at = i * SWAP_BYTES;
+      writeI64(packed, at, swap.ino);
+      packed.writeUInt32LE(swap.chunkIndex, at + 8);
+      writeI64(packed, at + 12, swap.inlineId);
+      packed.writeUInt32LE(swap.packOffset, at + 20);
+    });
+    const reply = await this.#engine.mutate('pack-swap', [packId, packBytes, packed]);
+    noteInlineTotal(this.#engine, reply[2]);
+    const queue = inlineQueueOf(this.#engine);
+    for (const { inlineId, ino, chunkIndex } of swaps) queue.remove({ id: inlineId, ino, chunkIndex });
+    return decodeNumber(reply[1]);
+  }
+
+  async packEnd(packId: number): Promise<void> {
+    await this.#engine.mutate('pack-end', [packId]);
+  }
+
+  async reap(limit: number): Promise<{ reaped: number; more: boolean }> {
+    const reply = await this.#engine.mutate('reap', [limit, REAP_RECORDS_MAX]);
+    noteInlineTotal(this.#engine, reply[3]);
+    return { reaped: decodeNumber(reply[1]), more: reply[2] === 1 };
+  }
+
+  async reapNow(inos: Ino[]): Promise<void> {
+    for (let from = 0; from < inos.length; from += REAP_NOW_MAX) {
+      const batch = inos.slice(from, from + REAP_NOW_MAX);
+      const reply = await this.#engine.mutate('reap-now', [REAP_RECORDS_MAX, ...batch]);
+      noteInlineTotal(this.#engine, reply[1]);
+    }
+  }
+
+  async deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]> {
+    const reply = await this.#engine.read('dead-slices', [Math.min(limit, REPLY_MAX)]);
+    return reply.slice(1).map((member) => {
+      const [id = 0, sizeBytes = 0] = (member as Buffer).toString('latin1').split(':').map(Number);
+      this.#dead.set(id, sizeBytes);
+      return { id, sizeBytes };
+    });
+  }
+
+  /** Ids that this session's deadSlices() did not answer are left alone. */
+  async forgetSlices(ids: number[]): Promise<void> {
+    const members = ids.filter((id) => this.#dead.has(id)).map((id) => `${id}:${this.#dead.get(id)}`);
+    for (let from = 0; from < members.length; from += ALIVE_BATCH) {
+      await this.#engine.mutate('forget-slices', members.slice(from, from + ALIVE_BATCH));
+    }
+    for (const id of ids) this.#dead.delete(id);
+  }
+
+  async lease(name: string, ttlMs: number): Promise<boolean> {
+    return (await this.#engine.mutate('lease', [name, ttlMs]))[1] === 1;
+  }
+
+  /** The oldest of this session's slices that still wait; forgets those that were overwritten, removed or packed. */
+  async #ownSlices(limit: number): Promise<InlineSlice[]> {
+    const queue = inlineQueueOf(this.#engine);
+    for (;;) {
+      const oldest = queue.oldest(Math.min(limit, ALIVE_BATCH));
+      if (oldest.length === 0) return [];
+      const reply = await this.#engine.read('inline-alive', oldest.map(packMember));
+      const alive = (reply[1] as Buffer).toString('latin1');
+      const waiting = oldest.filter((slice, i) => {
+        if (alive[i] === '1') return true;
+        queue.remove(slice);
+        return false;
+      });
+      if (waiting.length > 0) return waiting;
+    }
+  }
+}
+
+/** Member of `inq`: <I8I8I4I4 id, ino, chunk, size. */
+function packMember(slice: InlineSlice): Buffer {
+  const out = Buffer.allocUnsafe(MEMBER_BYTES);
+  writeI64(out, 0, slice.id);
+  writeI64(out, 8, slice.ino);
+  out.writeUInt32LE(slice.chunkIndex, 16);
+  out.writeUInt32LE(slice.sizeBytes, 20);
+  return out;
+}
+
+function unpackMember(member: Buffer): InlineSlice {
+  return {
+    id: readU64(member, 0),
+    ino: readU64(member, 8),
+    chunkIndex: member.readUInt32LE(16),
+    sizeBytes: member.readUInt32LE(20),
+  };
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs scripts on behalf of one session.
+ *
+ *     mutate(script) -> free slot, next sequence -> EVALSHA sha 1 {NAME}: sid slot sequence args... -> reply -> slot free
+ *
+ * A mutation holds one of SLOT_COUNT slots until it is answered. When the connection breaks the same (slot, sequence) is
+ * sent again and Redis answers from the slot what it did the first time (lib/mutate.lua): executed exactly once.
+ */
+import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
+import type { Script, ScriptLibrary } from './script-library.ts';
+import { ServerClock } from './server-clock.ts';
+
+export const SLOT_COUNT = 64;
+
+export interface EngineOptions {
+  connection: RedisConnection;
+  scripts: ScriptLibrary;
+  /** `{NAME}:`, before every key. */
+  prefix: string;
+  sid: number;
+  logger: Logger;
+  /** Bytes that all inline slices of the volume may hold together. */
+  inlineBudgetBytes: number;
+}
+
+/**
+ * What a script answered: element 0 is its status, which is 'OK' unless the script has statuses of its own; of a mutation
+ * it is the server's time in microseconds.
+ */
+export type ScriptReply = Reply[];
+
+export class Engine {
+  readonly connection: RedisConnection;
+  readonly prefix: string;
+  readonly sid: number;
+  readonly logger: Logger;
+  readonly inlineBudgetBytes: number;
+  /** Share of the inline budget in use, 0..1, as the last commit's reply told. */
+  inlineFill = 0;
+  /** Set while the session is being ended on purpose: nobody needs to hear that it is gone. */
+  closing = false;
+  /** Mutations answered so far: tells durability whether there is anything new. */
+  mutationCount = 0;
+  readonly #scripts: ScriptLibrary;
+  readonly #sequences: number[] = new Array(SLOT_COUNT).fill(0);
+  readonly #freeSlots: number[] = Array.from({ length: SLOT_COUNT }, (_, i) => SLOT_COUNT - 1 - i);
+  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #fencedListeners: (() => void)[] = [];
+  readonly clock = new ServerClock();
+  #fenced = false;
+
+  constructor(options: EngineOptions) {
+    this.connection = options.connection;
+    this.#scripts = options.scripts;
+    this.prefix = options.prefix;
+    this.sid = options.sid;
+    this.logger = options.logger;
+    this.inlineBudgetBytes = options.inlineBudgetBytes;
+  }
+
+  /** The whole key of this volume. */
+  key(suffix: string): string {
+    return this.prefix + suffix;
+  }
+
+  /**
+   * Runs a plain command that may be executed twice (reads). 1 round trip.
+   * @throws SessionLostError, FsError EIO.
+   */
+  command(name: string, args: Argument[]): Promise<Reply> {
+    if (this.#fenced) return Promise.reject(new SessionLostError(name));
+    return this.connection.call(name, args).catch((error: Error) => {
+      throw this.#failure(name, error);
+    });
+  }
+
+  /**
+   * Runs a script that changes nothing. 1 round trip.
+   * @throws FsError with the errno the script answered; its second element, if any, is the detail.
+   */
+  async read(name: string, args: Argument[]): Promise<ScriptReply> {
+    if (this.#fenced) throw new SessionLostError(name);
+    return this.#checked(name, await this.#run(this.#scripts.get(name), [this.prefix, ...args]));
+  }
+
+  /**
+   * Runs a script that changes something, exactly once over reconnects. 1 round trip.
+   * @throws FsError with the errno the script answered; SessionLostError when this session is fenced.
+   */
+  async mutate(name: string, args: Argument[]): Promise<ScriptReply> {
+    if (this.#fenced) throw new SessionLostError(name);
+    const script = this.#scripts.get(name);
+    const slot = this.#freeSlots.pop() ?? (await this.#waitForSlot());
+    const sequence = this.#sequences[slot]! + 1;
+    this.#sequences[slot] = sequence;
+    try {
+      if (this.#fenced) throw new SessionLostError(name);
+      const sentMs = this.clock.local();
+      const reply = await this.#run(script, [this.prefix, this.sid, slot, sequence, ...args]);
+      this.mutationCount += 1;
+      const list = reply as ScriptReply;
+      if (typeof list[0] !== 'number') return this.#checked(name, reply);
+      this.clock.learn(list[0], sentMs);
+      return list;
+    } finally {
+      this.#freeSlot(slot);
+    }
+  }
+
+  get fenced(): boolean {
+    return this.#fenced;
+  }
+
+  /** The session is lost: every call fails from now on, listeners hear it once. */
+  fence(): void {
+    if (this.#fenced) return;
+    this.#fenced = true;
+    if (this.closing) return;
+    this.logger.error({ sid: this.sid }, 'this session was suspended past its lease and is fenced; mount again');
+    for (const listener of this.#fencedListeners) listener();
+  }
+
+  onFenced(listener: () => void): void {
+    this.#fencedListeners.push(listener);
+    if (this.#fenced) listener();
+  }
+
+  async #run(script: Script, keysAndArgs: Argument[]): Promise<Reply> {
+    try {
+      return await this.connection.call('EVALSHA', [script.sha, 1, ...keysAndArgs]);
+    } catch (error) {
+      if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT')
+        throw this.#failure(script.name, error as Error);
+    }
+    try {
+      return await this.connection.call('EVAL', [script.source, 1, ...keysAndArgs]);
+    } catch (error) {
+      throw this.#failure(script.name, error as Error);
+    }
+  }
+
+  #checked(name: string, reply: Reply): ScriptReply {
+    const list = reply as ScriptReply;
+    const status = list[0] as Buffer;
+    // 'OK' without making a string: nearly every reply is one.
+    if (status.length === 2 && status[0] === 0x4f && status[1] === 0x4b) return list;
+    const code = status.toString('latin1');
+    if (code === 'ESESSION') {
+      this.fence();
+      throw new SessionLostError(name);
+    }
+    if (code === 'ESEQUENCE') throw new FsError('EIO', name, 'a call arrived after its slot had moved on');
+    if (Object.hasOwn(ERRNO, code))
+      throw new FsError(code as ErrnoCode, name, (list[1] as Buffer | undefined)?.toString('latin1'));
+    return list;
+  }
+
+  #failure(op: string, error: Error): FsError {
+    if (error instanceof RedisReplyError && error.code === 'OOM') {
+      return new FsError('ENOSPC', op, 'Redis has reached its maxmemory; raise it or delete files', { cause: error });
+    }
+    if (error instanceof RedisReplyError) this.logger.error({ op, redis: error.message }, 'Redis refused a command');
+    return new FsError('EIO', op, error.message, { cause: error });
+  }
+
+  #waitForSlot(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  #freeSlot(slot: number): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#freeSlots.push(slot);
+    else next(slot);
+  }
+}

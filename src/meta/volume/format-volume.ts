@@ -1,0 +1,89 @@
+/** Making a volume in a Redis. */
+import { randomUUID } from 'node:crypto';
+import { UserError } from '../../base/errors.ts';
+import { BLOCK_BYTES } from '../../base/slice-record.ts';
+import type { User, VolumeFormat } from '../../base/vocabulary.ts';
+import { encodeUser } from '../ops/user-scripts.ts';
+import { RedisConnection } from '../redis/connection.ts';
+import { ScriptLibrary } from '../redis/script-library.ts';
+import { type ConnectOptions, connectionOptions } from './join-volume.ts';
+import { evalOnce } from './session.ts';
+
+export interface FormatOptions extends ConnectOptions {
+  /** URL of the object store, without credentials. */
+  store: string;
+  users: User[];
+  /** Wipe the volume of that name first. Refused while it has live sessions. */
+  force?: boolean;
+  /** Permission bits and owner of the root directory. Default 0755, root. */
+  rootMode?: number;
+  rootUid?: number;
+  rootGid?: number;
+}
+
+const WIPE_BATCH = 1_000;
+
+/**
+ * Makes an empty volume with its users.
+ * @throws UserError when it exists (without `force`), has live sessions, or Redis cannot be used.
+ */
+export async function formatVolume(url: string, options: FormatOptions): Promise<VolumeFormat> {
+  const connect = connectionOptions(url, options);
+  const { volume } = connect.location;
+  const prefix = `{${volume}}:`;
+  const format: VolumeFormat = {
+    formatVersion: 1,
+    name: volume,
+    uuid: randomUUID(),
+    store: options.store,
+    blockBytes: BLOCK_BYTES,
+    createdMs: Date.now(),
+  };
+  const connection = await RedisConnection.open(connect);
+  try {
+    if (options.force) await wipe(connection, prefix);
+    const reply = (await evalOnce(connection, new ScriptLibrary().get('format'), [
+      prefix,
+      Buffer.from(JSON.stringify(format)),
+      options.rootMode ?? 0o755,
+      options.rootUid ?? 0,
+      options.rootGid ?? 0,
+      ...options.users.flatMap((user) => [Buffer.from(user.name), encodeUser(user)]),
+    ])) as Buffer[];
+    if (reply[0]!.toString() === 'EEXIST') {
+      throw new UserError(`volume '${volume}' exists at ${connect.location.display}; --force wipes it first`);
+    }
+    return format;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Reads a volume's format without joining it; undefined when there is none. @throws UserError */
+export async function readVolumeFormat(url: string, options: ConnectOptions = {}): Promise<VolumeFormat | undefined> {
+  const connect = connectionOptions(url, options);
+  const connection = await RedisConnection.open(connect);
+  try {
+    const json = (await connection.call('GET', [`{${connect.location.volume}}:fmt`])) as Buffer | null;
+    return json === null ? undefined : (JSON.parse(json.toString()) as VolumeFormat);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Deletes every key of the volume. The format goes first, so that nobody joins meanwhile. */
+async function wipe(connection: RedisConnection, prefix: string): Promise<void> {
+  const [seconds] = (await connection.call('TIME', [])) as Buffer[];
+  const live = await connection.call('ZCOUNT', [`${prefix}ses`, Number(seconds!.toString()) * 1000, '+inf']);
+  if (live !== 0) throw new UserError(`the volume has ${live} live sessions; unmount and stop them before wiping it`);
+  await connection.call('DEL', [`${prefix}fmt`]);
+  let cursor = '0';
+  do {
+    const reply = (await connection.call('SCAN', [cursor, 'MATCH', `${prefix}*`, 'COUNT', WIPE_BATCH])) as [
+      Buffer,
+      Buffer[],
+    ];
+    cursor = reply[0].toString();
+    if (reply[1].length > 0) await connection.call('UNLINK', reply[1]);
+  } while (cursor !== '0');
+}

@@ -1,0 +1,41 @@
+/** Tags of a bucket. */
+
+import { S3Error } from '../../protocol/s3-error.ts';
+import { BUCKET_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../../protocol/tags.ts';
+import type { Operation } from '../operation.ts';
+import { loadBucketTags, ownBucket, removeBucketTags, storeBucketTags } from './attributes.ts';
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html */
+export const getBucketTagging: Operation = {
+  name: 'GetBucketTagging',
+  absent: 'bucket',
+  async handle(request) {
+    const tags = await loadBucketTags(request, await request.bucketEntry());
+    if (tags === undefined) throw new S3Error('NoSuchTagSet', { fields: { BucketName: request.bucket! } });
+    return { status: 200, body: taggingDocument(tags) };
+  },
+};
+
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html */
+export const putBucketTagging: Operation = {
+  name: 'PutBucketTagging',
+  absent: 'bucket',
+  async handle(request) {
+    const bucket = await ownBucket(request);
+    const tags = parseTaggingDocument(await request.body.readAll(BODY_BYTES_MAX), BUCKET_TAGS_MAX);
+    await storeBucketTags(request, bucket, tags);
+    return { status: 204 };
+  },
+};
+
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketTagging.html */
+export const deleteBucketTagging: Operation = {
+  name: 'DeleteBucketTagging',
+  absent: 'bucket',
+  async handle(request) {
+    await removeBucketTags(request, await ownBucket(request));
+    return { status: 204 };
+  },
+};

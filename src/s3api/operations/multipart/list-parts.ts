@@ -1,0 +1,59 @@
+import type { Part } from '../../../meta/meta.ts';
+import { requireUploadOwner } from '../../auth/access.ts';
+import { checksumElements } from '../../payload/checksum-headers.ts';
+import { xmlTimeMs } from '../../protocol/times.ts';
+import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
+import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { countParameter, etagElement, uploadIdOf, uploadOwnership } from './part-request.ts';
+
+const PARTS_MAX = 1000;
+
+/**
+ * Lists the parts of an upload by number, a page at a time.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+ */
+export const listParts: Operation = { name: 'ListParts', absent: 'upload', handle };
+
+async function handle(request: S3Request): Promise<S3Response> {
+  const uploadId = uploadIdOf(request);
+  const maxParts = Math.min(countParameter(request, 'max-parts', PARTS_MAX), PARTS_MAX);
+  const marker = countParameter(request, 'part-number-marker', 0);
+  const bucket = await request.bucketEntry();
+  const page = await request.vfs.objects.listParts(
+    request.context,
+    uploadId,
+    bucket.attr.ino,
+    request.key!,
+    marker,
+    // A page of none still has to say that the upload exists and who owns it.
+    Math.max(maxParts, 1),
+  );
+  const { upload } = page;
+  requireUploadOwner(upload, bucket, request.context);
+  const parts = maxParts === 0 ? [] : page.parts;
+  const algorithm = upload.checksumAlgorithm;
+  const inner =
+    element('Bucket', request.bucket!) +
+    element('Key', upload.key) +
+    element('UploadId', uploadId) +
+    uploadOwnership(upload, request) +
+    element('PartNumberMarker', marker) +
+    element('NextPartNumberMarker', parts.at(-1)?.number ?? marker) +
+    element('MaxParts', maxParts) +
+    element('IsTruncated', maxParts > 0 && page.truncated) +
+    optionalElement('ChecksumAlgorithm', algorithm === '' ? undefined : algorithm) +
+    optionalElement('ChecksumType', algorithm === '' ? undefined : upload.s3.checksumType) +
+    parts.map(partElement).join('');
+  return { status: 200, body: xmlDocument('ListPartsResult', inner) };
+}
+
+function partElement(part: Part): string {
+  return wrap(
+    'Part',
+    element('PartNumber', part.number) +
+      element('LastModified', xmlTimeMs(part.modifiedMs)) +
+      etagElement(part.etag) +
+      element('Size', part.sizeBytes) +
+      checksumElements(part.checksums, ''),
+  );
+}

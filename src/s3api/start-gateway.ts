@@ -1,0 +1,85 @@
+/** Starts and stops the S3 endpoint. */
+
+import type { AddressInfo } from 'node:net';
+import { isIPv6 } from 'node:net';
+import { loadChecksums } from '../base/checksums.ts';
+import { UserError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Vfs } from '../vfs/vfs.ts';
+import { BucketCache } from './auth/bucket-cache.ts';
+import { createHttpServer } from './http/http-server.ts';
+import { RequestHandler } from './http/request-handler.ts';
+import { operationTable } from './operations/operation-table.ts';
+
+/** S3's largest single upload. */
+const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
+/** How long close() waits for requests in progress. */
+const CLOSE_MS_MAX = 10_000;
+
+export type ListenAddress = { host: string; port: number } | { path: string };
+
+export interface GatewayOptions {
+  vfs: Vfs;
+  /** port 0 takes a free one; the URL tells which. */
+  listen: ListenAddress;
+  /** The region of unsigned requests and of those signed for us-east-1; others get the one that they are signed for. */
+  region: string;
+  /** `bucket.domain` in the Host header names a bucket. */
+  domain?: string;
+  logger: Logger;
+}
+
+export interface Gateway {
+  /** `http://host:port`, or `http+unix://PATH`. */
+  readonly url: string;
+  /** Takes no new connections, lets requests in progress end (10 s at most), then cuts what is left. */
+  close(): Promise<void>;
+}
+
+/** Serves the volume over S3. @throws UserError when the address cannot be listened on. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  await loadChecksums();
+  const { vfs, listen, region, domain, logger } = options;
+  const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
+  const handler = new RequestHandler({ vfs, settings, operations: operationTable, buckets: new BucketCache(), logger });
+  const app = createHttpServer({ handler, logger });
+  try {
+    await app.listen(listen);
+  } catch (error) {
+    await app.close();
+    throw listenError(listen, error);
+  }
+  const url = 'path' in listen ? `http+unix://${listen.path}` : urlOf(app.server.address() as AddressInfo);
+  let closing: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS_MAX);
+    const closed = app.close();
+    await handler.drain();
+    app.server.closeIdleConnections();
+    await closed;
+    clearTimeout(timer);
+  };
+  return {
+    url,
+    close() {
+      closing ??= stop();
+      return closing;
+    },
+  };
+}
+
+function urlOf({ address, port }: AddressInfo): string {
+  return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
+}
+
+function listenError(listen: ListenAddress, error: unknown): UserError {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error);
+  const where = 'path' in listen ? listen.path : `${listen.host}:${listen.port}`;
+  const reasons: Record<string, string> = {
+    EADDRINUSE: 'another process listens there; stop it or choose another address',
+    EACCES: 'this user may not listen there; choose a port from 1024 up or run as root',
+    EADDRNOTAVAIL: 'this machine has no such address; choose one of its own',
+    ENOTFOUND: 'the host name does not resolve; choose an address of this machine',
+  };
+  return new UserError(`cannot serve S3 on ${where}: ${reasons[code] ?? code}`, 1, { cause: error });
+}
