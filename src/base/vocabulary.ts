@@ -2,7 +2,6 @@
  * The metadata engine's domain types. Names are bytes, carried as latin1 strings (one UTF-16 unit per byte) so that
  * they can be map keys; only the doors and the Redis edge convert them (Buffer.from(name, 'latin1')).
  */
-import type { SliceRecord } from './slice-record.ts';
 
 /** Inode number: 0 < ino < 2^53, never reused; 1 is the root. The top bits are reserved for a shard, 0 for now. */
 export type Ino = number;
@@ -119,20 +118,6 @@ export interface S3Record {
   checksumType: 'FULL_OBJECT' | 'COMPOSITE' | '';
   /** Sizes and checksums of a multipart object's parts in order; empty for others. */
   parts: { number: number; sizeBytes: number; checksums: Record<string, string> }[];
-}
-
-/** One chunk's records in commit order. */
-export interface ChunkMap {
-  chunkIndex: number;
-  records: SliceRecord[];
-}
-
-/** Slice map of a run of chunks, read with the attributes it belongs to. */
-export interface FileMap {
-  attr: Attr;
-  chunks: ChunkMap[];
-  /** Bytes of inline slices that came along, by slice id. */
-  inline: Map<number, Buffer>;
 }
 
 export interface VolumeFormat {

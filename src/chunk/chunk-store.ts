@@ -1,16 +1,7 @@
 import type { Logger } from '../base/log.ts';
+import type { CommitReply, Piece } from '../base/slices.ts';
 import { sliceBlockNames } from './block-name.ts';
-import type {
-  ChunkOptions,
-  ChunkStore,
-  CommitResult,
-  CommitSink,
-  FileReader,
-  FileWriter,
-  MapSource,
-  ObjectStore,
-  Piece,
-} from './chunks.ts';
+import type { ChunkOptions, ChunkStore, CommitSink, FileReader, FileWriter, MapSource, ObjectStore } from './chunks.ts';
 import { BlockCache } from './read/block-cache.ts';
 import { BlockReader } from './read/block-reader.ts';
 import { MapFileReader, type ReaderHost } from './read/file-reader.ts';
@@ -145,7 +136,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     this.#dirty.delete(writer);
   }
 
-  committed(ino: number, pieces: readonly Piece[], append: boolean, result: CommitResult): void {
+  committed(ino: number, pieces: readonly Piece[], append: boolean, result: CommitReply): void {
     let inlineCount = 0;
     for (const piece of pieces) {
       if (!('inline' in piece)) continue;

@@ -1,8 +1,8 @@
 /**
  * The data layer's contract: where bytes are, never what file or name they belong to. It does not know metadata: what
- * it needs from there comes in through MapSource, CommitSink, PackSource and DeadSource, which src/vfs connects.
+ * it needs from there comes in through MapSource and CommitSink, which src/vfs connects; the words are base/slices.ts.
  */
-import type { SliceRecord } from '../base/slice-record.ts';
+import type { CommitReply, FileMap, Piece } from '../base/slices.ts';
 
 export interface ByteRange {
   offset: number;
@@ -44,24 +44,12 @@ export class ObjectMissingError extends Error {
   }
 }
 
-export interface FileChunkMap {
-  /** Content version the map belongs to. */
-  version: number;
-  /** File size in bytes at that version. */
-  sizeBytes: number;
-  chunks: Map<number, readonly SliceRecord[]>;
-  inline: Map<number, Buffer>;
-}
-
 /** Where a reader learns the slice map. `ino` is opaque here. */
 export interface MapSource {
   /** Reads chunks [chunkIndex, chunkIndex + count). */
-  readMap(ino: number, chunkIndex: number, count: number): Promise<FileChunkMap>;
+  readMap(ino: number, chunkIndex: number, count: number): Promise<FileMap>;
   readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
 }
-
-/** A stored or inline piece, ready to be committed (same shape as meta's CommitPiece). */
-export type Piece = { chunkIndex: number; record: SliceRecord } | { chunkIndex: number; pos: number; inline: Buffer };
 
 /** Where a writer commits. Bytes are durable in the store before this is called. */
 export interface CommitSink {
@@ -75,16 +63,7 @@ export interface CommitSink {
     ino: number,
     pieces: Piece[],
     options: { append: boolean; lastWriteUs: number; killPriv: boolean },
-  ): Promise<CommitResult>;
-}
-
-export interface CommitResult {
-  version: number;
-  sizeBytes: number;
-  /** Where an appended run was placed, else -1. */
-  offset: number;
-  inlineIds: number[];
-  recordCounts: { chunkIndex: number; count: number }[];
+  ): Promise<CommitReply>;
 }
 
 /**
@@ -122,7 +101,7 @@ export interface FileReader {
   /** Drops the cached map: content changed elsewhere (version is what the change announced, if known). */
   invalidate(version?: number): void;
   /** Feeds a map that came along with another reply. */
-  offer(map: FileChunkMap): void;
+  offer(map: FileMap): void;
   close(): void;
 }
 
@@ -157,35 +136,4 @@ export interface ChunkStore {
   stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number };
   /** Waits for uploads in flight and closes the store. */
   close(): Promise<void>;
-}
-
-export interface PackCandidate {
-  id: number;
-  ino: number;
-  chunkIndex: number;
-  sizeBytes: number;
-}
-
-/** What the packer needs from the metadata. */
-export interface PackSource {
-  candidates(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<PackCandidate[]>;
-  readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
-  begin(): Promise<number>;
-  swap(
-    packId: number,
-    packBytes: number,
-    swaps: { ino: number; chunkIndex: number; inlineId: number; packOffset: number; sizeBytes: number }[],
-  ): Promise<number>;
-  end(packId: number): Promise<void>;
-  /** 0..1: inline bytes against the volume's budget. */
-  fill(): number;
-  lease(): Promise<boolean>;
-}
-
-/** What the deletion queue needs from the metadata. */
-export interface DeadSource {
-  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
-  forget(ids: number[]): Promise<void>;
-  /** The scripts that dropped the last records are durable when this resolves. */
-  durable(): Promise<void>;
 }

@@ -1,18 +1,17 @@
 /**
  * The contract of the metadata engine. Each method is one Lua script and one Redis round trip, unless its text says
  * otherwise. Methods throw FsError; SessionLostError when this session is fenced. Mutations are executed exactly once
- * over reconnects (session, slot, sequence). Implemented by RedisMeta (redis-meta.ts).
+ * over reconnects (session, slot, sequence). Put together in open-meta.ts.
  */
 import type { SliceRecord } from '../base/slice-record.ts';
+import type { CommitReply, FileMap, InlineSlice, PackSwap, Piece } from '../base/slices.ts';
 import type {
   Attr,
   ByteString,
   Caller,
   Entry,
   EntryKind,
-  FileMap,
   Ino,
-  Invalidation,
   S3Record,
   SessionInfo,
   Timestamp,
@@ -20,6 +19,7 @@ import type {
   VolumeFormat,
   VolumeUsage,
 } from '../base/vocabulary.ts';
+import type { VolumeEvents } from '../base/volume-events.ts';
 
 export interface EntryReply {
   entry: Entry;
@@ -70,34 +70,19 @@ export interface RenameReply {
   replaced: Attr | undefined;
 }
 
-/** A piece of a commit: either a stored slice or bytes to keep inline. Pieces never cross a chunk. */
-export type CommitPiece =
-  | { chunkIndex: number; record: SliceRecord }
-  | { chunkIndex: number; pos: number; inline: Buffer };
-
 export interface CommitRequest {
   ino: Ino;
-  pieces: CommitPiece[];
+  pieces: Piece[];
   /**
    * 'write': pieces stand where they say. 'append': the script moves them as one run to the current end of file; the
    * pieces then describe one contiguous run starting at (chunkIndex 0, pos 0) of an imaginary file.
    */
   placement: 'write' | 'append';
-  /** Server time of the last write covered (Meta.serverNowUs()); a later utimens wins over it. */
+  /** Server time of the last write covered (Meta.clock.nowUs()); a later utimens wins over it. */
   mtime: Timestamp;
   /** The write's time was shown as ctime: while it is recent it stays, otherwise ctime is the commit's. */
   timeShown?: boolean;
   killPriv: boolean;
-}
-
-export interface CommitReply {
-  attr: Attr;
-  /** File offset where the run was placed (append), else -1. */
-  offset: number;
-  /** Ids given to inline pieces, in order of the inline pieces. */
-  inlineIds: number[];
-  /** Records appended per chunk touched, as now stored count: compaction is due when large. */
-  recordCounts: { chunkIndex: number; count: number }[];
 }
 
 export interface Precondition {
@@ -122,7 +107,7 @@ export interface PublishRequest {
   caller: Caller;
   precondition: Precondition;
   /** The finished content: an inode nobody can see yet, or pieces that become one in the same script. */
-  content: { kind: 'inode'; ino: Ino } | { kind: 'pieces'; pieces: CommitPiece[]; sizeBytes: number };
+  content: { kind: 'inode'; ino: Ino } | { kind: 'pieces'; pieces: Piece[]; sizeBytes: number };
   /** Permission bits for a new object and for the parents it needs (a replaced file's mode, owner and group win). */
   fileMode: number;
   dirMode: number;
@@ -223,24 +208,8 @@ export interface Part {
   modifiedMs: number;
 }
 
-export interface InlineSlice {
-  id: number;
-  ino: Ino;
-  chunkIndex: number;
-  sizeBytes: number;
-}
-
-export interface PackSwap {
-  ino: Ino;
-  chunkIndex: number;
-  inlineId: number;
-  /** Where the bytes are in the pack. */
-  packOffset: number;
-  sizeBytes: number;
-}
-
 /** Namespace operations (inode-based). Names and rules are POSIX's; see each system call's man page for errnos. */
-export interface MetaNamespace {
+export interface MetaNames {
   lookup(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<Entry>;
   getattr(ino: Ino): Promise<Attr>;
   setattr(ino: Ino, request: SetattrRequest, caller: Caller): Promise<Attr>;
@@ -281,10 +250,11 @@ export interface MetaNamespace {
 /** File content. */
 export interface MetaData {
   /** Slice map of `count` chunks from `chunkIndex`, with attributes; inline bytes come along up to `inlineBytesMax`. */
-  readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<FileMap>;
+  readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<{ attr: Attr; map: FileMap }>;
   /** Bytes of inline slices; undefined where the packer has moved or a change has freed them: read the map again. */
   readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
-  commit(request: CommitRequest): Promise<CommitReply>;
+  /** One script. How many records the chunks have now is told as an event (recordsAppended). */
+  commit(request: CommitRequest): Promise<CommitReply & { attr: Attr }>;
   /** Reserves `count` consecutive slice ids and answers the first. */
   reserveSlices(count: number): Promise<number>;
   fallocate(
@@ -310,6 +280,8 @@ export interface MetaData {
   seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number>;
   /** Replaces `prefix` records of a chunk by one record if they are still its first records (compaction). Answers false if not. */
   compactChunk(ino: Ino, chunkIndex: number, prefix: SliceRecord[], replacement: SliceRecord[]): Promise<boolean>;
+  /** How inline space stands: 0..1 of the volume's budget, as of the last reply that told. */
+  inlineFill(): number;
 }
 
 /** S3's atomic operations on paths. Permission is checked here when caller.check. */
@@ -327,17 +299,25 @@ export interface MetaObjects {
   /** Changes tags or headers without touching content; ctime moves. */
   setS3(ino: Ino, change: { tags?: [string, string][]; headers?: Record<string, string> }): Promise<Attr>;
   getS3(ino: Ino): Promise<S3Record | undefined>;
+}
+
+/** Buckets: top-level directories of names that S3 allows. */
+export interface MetaBuckets {
   /** Top-level directories of the volume visible as buckets, by name. */
-  listBuckets(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }>;
+  list(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }>;
   /** EEXIST when the bucket is there (lookup tells whose), EINVAL for what is no bucket name. Any caller may. */
-  createBucket(name: ByteString, caller: Caller, mode: number): Promise<EntryReply>;
+  create(name: ByteString, caller: Caller, mode: number): Promise<EntryReply>;
   /**
    * ENOTEMPTY while anything would be listed, or stands there that S3 does not list (fifos, dangling links); EACCES for
    * others than its owner and uid 0. Its uploads are freed with it.
    */
-  deleteBucket(name: ByteString, caller: Caller): Promise<{ attr: Attr }>;
-  createUpload(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
-  getUpload(uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
+  delete(name: ByteString, caller: Caller): Promise<{ attr: Attr }>;
+}
+
+/** Multipart uploads. Parts are hidden inodes that belong to the upload. */
+export interface MetaUploads {
+  create(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
+  get(uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
   /** Puts the hidden inode under the upload; an earlier part of that number is released. ENOENT: no such upload. */
   putPart(uploadId: string, part: Omit<Part, 'modifiedMs'>): Promise<Part>;
   listParts(
@@ -347,16 +327,16 @@ export interface MetaObjects {
     afterNumber: number,
     limit: number,
   ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }>;
-  listUploads(
+  list(
     root: Ino,
     prefix: ByteString,
     afterKey: ByteString,
     afterUploadId: string,
     limit: number,
   ): Promise<{ uploads: Upload[]; truncated: boolean }>;
-  abortUpload(uploadId: string, root: Ino, key: ByteString): Promise<void>;
+  abort(uploadId: string, root: Ino, key: ByteString): Promise<void>;
   /** The reply kept for a completed upload, so that a repeated Complete answers the same (kept one day). */
-  completedUpload(uploadId: string): Promise<{ etag: string } | undefined>;
+  completed(uploadId: string): Promise<{ etag: string } | undefined>;
 }
 
 /** Background work: packing, reaping, deleting. Any live session may do it; leases keep two from doing it at once. */
@@ -384,34 +364,53 @@ export interface MetaUpkeep {
   forgetSlices(ids: number[]): Promise<void>;
   /** Tries to take or renew the named volume-wide lease. */
   lease(name: string, ttlMs: number): Promise<boolean>;
+}
+
+/** Who may use S3, and as whom. */
+export interface MetaUsers {
+  /** All users by name. */
+  list(): Promise<User[]>;
+  /** Makes a user, or changes the one of that name. @throws FsError EEXIST when another has the access key, EINVAL. */
+  put(user: User): Promise<void>;
+  /** Answers whether there was one. */
+  remove(name: string): Promise<boolean>;
+}
+
+/** This process's membership in the volume, and what the volume knows of all its members. */
+export interface MetaSession {
+  readonly format: VolumeFormat;
+  readonly sid: number;
+  usage(): Promise<VolumeUsage>;
+  /** All sessions the volume knows, lost ones included until they are cleaned. */
+  list(): Promise<SessionInfo[]>;
+  /** Sets what `status` shows for this session once it is known (mount point, endpoint). */
+  describe(where: string): Promise<void>;
   /** Ends sessions whose lease ran out; answers how many. */
   cleanSessions(): Promise<number>;
 }
 
-export interface MetaVolume {
-  readonly format: VolumeFormat;
-  readonly sid: number;
-  /** Server time now in microseconds, no round trip: after everything that was, before whatever is asked for next. */
-  serverNowUs(): number;
-  usage(): Promise<VolumeUsage>;
-  sessions(): Promise<SessionInfo[]>;
-  /** Sets what `status` shows for this session once it is known (mount point, endpoint). */
-  describe(where: string): Promise<void>;
-  users(): Promise<User[]>;
-  putUser(user: User): Promise<void>;
-  removeUser(name: string): Promise<boolean>;
+export interface MetaDurability {
   /** Resolves when everything acknowledged before the call is durable (fsync(2), S3 2xx). Grouped over waiters. */
-  durable(): Promise<void>;
-  /** One sentence for `status`: what durable() waits for, or what a power cut may lose. */
-  durabilityText(): string;
-  /** How inline space stands: 0..1 of the volume's budget, as of the last mutation's reply. */
-  inlineFill(): number;
-  onInvalidate(listener: (batch: Invalidation[]) => void): void;
-  /** false: pushes may have been missed, everything cached must expire; true: healthy again. */
-  onChannel(listener: (healthy: boolean) => void): void;
-  onFenced(listener: () => void): void;
+  reached(): Promise<void>;
+  /** One sentence for `status`: what reached() waits for, or what a power cut may lose. */
+  readonly text: string;
+}
+
+/** The metadata of one opened volume: a record of facets. A caller names the facet and reaches the code that does it. */
+export interface Meta {
+  readonly names: MetaNames;
+  readonly data: MetaData;
+  readonly objects: MetaObjects;
+  readonly buckets: MetaBuckets;
+  readonly uploads: MetaUploads;
+  readonly users: MetaUsers;
+  readonly upkeep: MetaUpkeep;
+  readonly session: MetaSession;
+  readonly durability: MetaDurability;
+  /** Server time in microseconds, no round trip: after everything that was, before whatever is asked for next. */
+  readonly clock: { nowUs(): number };
+  /** What happens to the volume in and around this process. */
+  readonly events: VolumeEvents;
   /** Ends the session (locks, hidden inodes released) and disconnects. */
   close(): Promise<void>;
 }
-
-export interface Meta extends MetaNamespace, MetaData, MetaObjects, MetaUpkeep, MetaVolume {}

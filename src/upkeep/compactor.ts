@@ -86,15 +86,15 @@ export class Compactor {
 
   /** Answers whether the chunk's records were replaced. */
   async compact(ino: Ino, chunkIndex: number): Promise<boolean> {
-    const map = await this.#meta.readMap(ino, chunkIndex, 1, 0);
-    const records = map.chunks.find((chunk) => chunk.chunkIndex === chunkIndex)?.records ?? [];
+    const { map } = await this.#meta.data.readMap(ino, chunkIndex, 1, 0);
+    const records = map.chunks.get(chunkIndex) ?? [];
     const plan = planRewrite(records.slice(0, RECORDS_MAX));
     if (plan === undefined) return false;
     const { prefix, kept, segments } = plan;
     const data = await this.#read(segments);
     if (data === undefined) return false;
     const fresh = await this.#store(segments, data);
-    const done = await this.#meta.compactChunk(ino, chunkIndex, prefix, [...kept, ...fresh]);
+    const done = await this.#meta.data.compactChunk(ino, chunkIndex, prefix, [...kept, ...fresh]);
     // Nobody has seen the new slice: its blocks may go at once.
     if (!done) await this.#chunks.deleteSlices(freshSlices(fresh));
     return done;
@@ -118,7 +118,7 @@ export class Compactor {
     const ids = [...new Set(segments.filter((segment) => segment.inline).map((segment) => segment.id))];
     for (let at = 0; at < ids.length; at += INLINE_IDS_MAX) {
       const batch = ids.slice(at, at + INLINE_IDS_MAX);
-      const bytes = await this.#meta.readInline(batch);
+      const bytes = await this.#meta.data.readInline(batch);
       for (let i = 0; i < batch.length; i++) {
         const one = bytes[i];
         if (one === undefined) return undefined;

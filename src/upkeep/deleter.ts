@@ -1,5 +1,13 @@
 import type { Logger } from '../base/log.ts';
-import type { ChunkStore, DeadSource } from '../chunk/chunks.ts';
+import type { ChunkStore } from '../chunk/chunks.ts';
+
+/** What the deletion queue needs from the metadata. */
+export interface DeadSource {
+  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
+  forget(ids: number[]): Promise<void>;
+  /** The scripts that dropped the last records are durable when this resolves. */
+  durable(): Promise<void>;
+}
 
 export type DeleteFailpoint = 'before-durable' | 'before-delete' | 'after-delete';
 

@@ -9,8 +9,21 @@
  */
 import type { Logger } from '../base/log.ts';
 import { BLOCK_BYTES } from '../base/slice-record.ts';
-import type { ChunkStore, PackCandidate, PackSource } from '../chunk/chunks.ts';
+import type { InlineSlice, PackSwap } from '../base/slices.ts';
+import type { ChunkStore } from '../chunk/chunks.ts';
 import { buildPack, PACK_ENTRY_BYTES, PACK_TRAILER_BYTES, type PackEntry } from '../chunk/pack-format.ts';
+
+/** What the packer needs from the metadata. */
+export interface PackSource {
+  candidates(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]>;
+  readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
+  begin(): Promise<number>;
+  swap(packId: number, packBytes: number, swaps: PackSwap[]): Promise<number>;
+  end(packId: number): Promise<void>;
+  /** 0..1: inline bytes against the volume's budget. */
+  fill(): number;
+  lease(): Promise<boolean>;
+}
 
 export interface PackerOptions {
   /** How often the queue is looked at, ms. */
@@ -173,7 +186,7 @@ export class Packer {
   }
 
   /** Tells whether own slices (oldest first) are packed although they fill no pack. */
-  #lastIsDue(queue: readonly PackCandidate[], busy: boolean): boolean {
+  #lastIsDue(queue: readonly InlineSlice[], busy: boolean): boolean {
     const oldest = queue[0];
     if (oldest === undefined) return false;
     const nowMs = Date.now();
@@ -188,7 +201,7 @@ export class Packer {
     return queue.reduce((sum, candidate) => sum + candidate.sizeBytes, 0) >= busyBytesMin;
   }
 
-  async #pack(groups: PackCandidate[][]): Promise<{ packs: number; moved: number }> {
+  async #pack(groups: InlineSlice[][]): Promise<{ packs: number; moved: number }> {
     const count = groups.length;
     let moved = 0;
     let failure: unknown;
@@ -207,7 +220,7 @@ export class Packer {
   }
 
   /** One pack from begin to end; answers how many slices found their record. */
-  async #packGroup(group: PackCandidate[]): Promise<number> {
+  async #packGroup(group: InlineSlice[]): Promise<number> {
     const slices = await this.#load(group);
     if (slices.length === 0) return 0;
     await this.#failpoint?.('before-id');
@@ -230,7 +243,7 @@ export class Packer {
   }
 
   /** The slices' bytes: from the cache of the machine that wrote them, else from the metadata; what is gone is left out. */
-  async #load(group: PackCandidate[]): Promise<(PackCandidate & { bytes: Buffer })[]> {
+  async #load(group: InlineSlice[]): Promise<(InlineSlice & { bytes: Buffer })[]> {
     const bytesById = new Map<number, Buffer>();
     const missing: number[] = [];
     for (const { id } of group) {
@@ -246,7 +259,7 @@ export class Packer {
         if (bytes !== undefined) bytesById.set(id, bytes);
       });
     }
-    const loaded: (PackCandidate & { bytes: Buffer })[] = [];
+    const loaded: (InlineSlice & { bytes: Buffer })[] = [];
     for (const candidate of group) {
       const bytes = bytesById.get(candidate.id);
       if (bytes === undefined) continue;
@@ -260,13 +273,7 @@ export class Packer {
   }
 }
 
-function toSwap(entry: PackEntry): {
-  ino: number;
-  chunkIndex: number;
-  inlineId: number;
-  packOffset: number;
-  sizeBytes: number;
-} {
+function toSwap(entry: PackEntry): PackSwap {
   const { ino, chunkIndex, inlineId, offset, length } = entry;
   return { ino, chunkIndex, inlineId, packOffset: offset, sizeBytes: length };
 }
@@ -275,9 +282,9 @@ function toSwap(entry: PackEntry): {
  * Groups that fit one pack each, directory and trailer included. Cut by age, so that only the youngest group is not
  * full; inside a group by inode, for inodes of one directory are mostly made, and will be read, one after another.
  */
-function cutIntoPacks(candidates: readonly PackCandidate[], packBytes: number): PackCandidate[][] {
-  const groups: PackCandidate[][] = [];
-  let group: PackCandidate[] = [];
+function cutIntoPacks(candidates: readonly InlineSlice[], packBytes: number): InlineSlice[][] {
+  const groups: InlineSlice[][] = [];
+  let group: InlineSlice[] = [];
   let bytes = PACK_TRAILER_BYTES;
   for (const candidate of candidates) {
     const needed = candidate.sizeBytes + PACK_ENTRY_BYTES;

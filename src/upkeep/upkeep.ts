@@ -9,15 +9,14 @@
  */
 import type { Logger } from '../base/log.ts';
 import { sleep } from '../base/sleep.ts';
-import type { Ino } from '../base/vocabulary.ts';
 import type { ChunkStore } from '../chunk/chunks.ts';
-import type { CommitPiece, CommitReply, Meta } from '../meta/meta.ts';
+import type { Meta } from '../meta/meta.ts';
 import type { SliceIds } from '../meta/ops/slice-ids.ts';
-import type { UpkeepOptions } from '../vfs/vfs-options.ts';
 import { BackgroundLoop } from './background-loop.ts';
 import { Compactor } from './compactor.ts';
 import { Deleter } from './deleter.ts';
 import { DEFAULT_PACKER_OPTIONS, Packer } from './packer.ts';
+import type { UpkeepOptions } from './upkeep-options.ts';
 
 /** Inodes freed by one script. */
 const REAP_LIMIT = 100;
@@ -35,7 +34,6 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #compactor: Compactor;
   readonly #loops: BackgroundLoop[] = [];
-  #compactLoop: BackgroundLoop | undefined;
   #packer: Packer | undefined;
   #deleter: Deleter | undefined;
 
@@ -50,22 +48,12 @@ export class Upkeep {
       this.#loops.push(new BackgroundLoop('reap', logger, options.reapIntervalMs, (signal) => this.#reap(signal)));
     }
     if (options.compaction) {
-      this.#compactLoop = new BackgroundLoop('compact', logger, COMPACT_IDLE_MS, (signal) => this.#compact(signal));
-      this.#loops.push(this.#compactLoop);
+      const loop = new BackgroundLoop('compact', logger, COMPACT_IDLE_MS, (signal) => this.#compact(signal));
+      this.#loops.push(loop);
+      meta.events.on('recordsAppended', ({ ino, counts }) => {
+        if (this.#compactor.note(ino, counts)) loop.wake();
+      });
     }
-  }
-
-  /** What a commit brought and how many records its chunks have now. */
-  committed(ino: Ino, pieces: readonly CommitPiece[], counts: CommitReply['recordCounts']): void {
-    this.noteInline(pieces);
-    if (this.#compactLoop !== undefined && this.#compactor.note(ino, counts)) this.#compactLoop.wake();
-  }
-
-  /** Inline bytes of this session are work for the packer. */
-  noteInline(pieces: readonly CommitPiece[]): void {
-    let bytes = 0;
-    for (const piece of pieces) if ('inline' in piece) bytes += piece.inline.length;
-    if (bytes > 0) this.#packer?.note(bytes);
   }
 
   /** Ends after the rounds under way. `drain`: this session's small data is packed first, for a bounded time. */
@@ -90,18 +78,19 @@ export class Upkeep {
     const { packIntervalMs } = this.#options;
     const packer = new Packer(
       {
-        candidates: (scope, olderThanMs, limit) => meta.inlineSlices(scope, olderThanMs, limit),
-        readInline: (ids) => meta.readInline(ids),
-        begin: () => meta.packBegin(),
-        swap: (packId, packBytes, swaps) => meta.packSwap(packId, packBytes, swaps),
-        end: (packId) => meta.packEnd(packId),
-        fill: () => meta.inlineFill(),
-        lease: () => meta.lease('pack', Math.max(LEASE_MS_MIN, packIntervalMs * LEASE_ROUNDS)),
+        candidates: (scope, olderThanMs, limit) => meta.upkeep.inlineSlices(scope, olderThanMs, limit),
+        readInline: (ids) => meta.data.readInline(ids),
+        begin: () => meta.upkeep.packBegin(),
+        swap: (packId, packBytes, swaps) => meta.upkeep.packSwap(packId, packBytes, swaps),
+        end: (packId) => meta.upkeep.packEnd(packId),
+        fill: () => meta.data.inlineFill(),
+        lease: () => meta.upkeep.lease('pack', Math.max(LEASE_MS_MIN, packIntervalMs * LEASE_ROUNDS)),
       },
       chunks,
       this.#logger,
       { ...DEFAULT_PACKER_OPTIONS, tickMs: packIntervalMs },
     );
+    meta.events.on('inlineStored', (bytes) => packer.note(bytes));
     packer.start();
     return packer;
   }
@@ -112,9 +101,10 @@ export class Upkeep {
     const leaseMs = Math.max(LEASE_MS_MIN, deleteIntervalMs * LEASE_ROUNDS);
     const deleter = new Deleter(
       {
-        deadSlices: async (limit) => ((await meta.lease('delete', leaseMs)) ? await meta.deadSlices(limit) : []),
-        forget: (ids) => meta.forgetSlices(ids),
-        durable: () => meta.durable(),
+        deadSlices: async (limit) =>
+          (await meta.upkeep.lease('delete', leaseMs)) ? await meta.upkeep.deadSlices(limit) : [],
+        forget: (ids) => meta.upkeep.forgetSlices(ids),
+        durable: () => meta.durability.reached(),
       },
       chunks,
       this.#logger,
@@ -126,9 +116,10 @@ export class Upkeep {
 
   async #reap(signal: AbortSignal): Promise<number> {
     const { reapIntervalMs } = this.#options;
-    if (!(await this.#meta.lease('reap', Math.max(LEASE_MS_MIN, reapIntervalMs * LEASE_ROUNDS)))) return reapIntervalMs;
-    await this.#meta.cleanSessions();
-    while (!signal.aborted && (await this.#meta.reap(REAP_LIMIT)).more);
+    if (!(await this.#meta.upkeep.lease('reap', Math.max(LEASE_MS_MIN, reapIntervalMs * LEASE_ROUNDS))))
+      return reapIntervalMs;
+    await this.#meta.session.cleanSessions();
+    while (!signal.aborted && (await this.#meta.upkeep.reap(REAP_LIMIT)).more);
     return reapIntervalMs;
   }
 

@@ -36,7 +36,6 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     chunks,
     data,
     {
-      committed: (ino, pieces, counts) => upkeep.committed(ino, pieces, counts),
       attributesStale: (ino) => coherence.attributesStale(ino),
       pagesStale: (ino) => coherence.pushInode(ino, true),
     },

@@ -1,3 +1,5 @@
+import { UPKEEP_DEFAULTS, type UpkeepOptions } from '../upkeep/upkeep-options.ts';
+
 /** Settings of the virtual file system with their defaults. */
 export interface VfsOptions {
   /** How long the kernel may keep names and attributes while pushes are healthy, seconds. */
@@ -21,23 +23,6 @@ export interface VfsOptions {
   upkeep: UpkeepOptions;
 }
 
-export interface UpkeepOptions {
-  packer: boolean;
-  deleter: boolean;
-  reaper: boolean;
-  compaction: boolean;
-  /** Pause between two looks of the deleter, ms. */
-  deleteIntervalMs: number;
-  /** Pause between two looks for freed inodes and ended sessions, ms. */
-  reapIntervalMs: number;
-  /** Pause between two looks of the packer, ms. */
-  packIntervalMs: number;
-  /** Records in a chunk beyond which it is compacted, count. */
-  compactRecords: number;
-  /** How long an unlinked file that is not open waits before it is freed, ms. */
-  reapDelayMs: number;
-}
-
 /** Options as openVfs takes them: everything may be left out. */
 export type VfsSettings = Partial<Omit<VfsOptions, 'upkeep'>> & { upkeep?: Partial<UpkeepOptions> };
 
@@ -51,17 +36,7 @@ const DEFAULTS: VfsOptions = {
   objectMode: 0o644,
   directoryMode: 0o755,
   notifyWaitMs: 2_000,
-  upkeep: {
-    packer: true,
-    deleter: true,
-    reaper: true,
-    compaction: true,
-    deleteIntervalMs: 10_000,
-    reapIntervalMs: 5_000,
-    packIntervalMs: 1_000,
-    compactRecords: 100,
-    reapDelayMs: 250,
-  },
+  upkeep: UPKEEP_DEFAULTS,
 };
 
 /** Fills in the defaults. */

@@ -47,5 +47,5 @@ export function storedAttr(state: VfsState, ino: Ino): Attr | Promise<Attr> {
 
 async function fetchAttr(state: VfsState, ino: Ino): Promise<Attr> {
   const token = state.attrs.token();
-  return state.attrs.fill(await state.meta.getattr(ino), token);
+  return state.attrs.fill(await state.meta.names.getattr(ino), token);
 }

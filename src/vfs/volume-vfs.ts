@@ -45,9 +45,9 @@ export class VolumeVfs implements Vfs {
     this.#files = new FileOps(state);
     this.objects = new VolumeObjects(state);
     this.#valid = { entrySec: state.options.ttlSec, attrSec: state.options.ttlSec };
-    state.meta.onInvalidate((batch) => this.#pushed(batch));
-    state.meta.onChannel((healthy) => this.#channel(healthy));
-    state.meta.onFenced(() => this.#fenced());
+    state.meta.events.on('invalidated', (batch) => this.#pushed(batch));
+    state.meta.events.on('channel', (healthy) => this.#channel(healthy));
+    state.meta.events.on('fenced', () => this.#fenced());
   }
 
   validity(): Validity {
@@ -184,7 +184,7 @@ export class VolumeVfs implements Vfs {
     checkAlive(this.#state, 'opendir');
     const state = this.#state;
     return new DirStream(this.#nextDirId++, ino, {
-      meta: state.meta,
+      names: state.meta.names,
       attrs: state.attrs,
       shown: (attr) => shownAttr(state, attr),
       sawTwin: () => state.coherence.sawTwin(),
@@ -206,7 +206,7 @@ export class VolumeVfs implements Vfs {
 
   async fsyncdir(_ctx: Context, _handle: DirHandle): Promise<void> {
     checkAlive(this.#state, 'fsyncdir');
-    await this.#state.meta.durable();
+    await this.#state.meta.durability.reached();
   }
 
   statfs(_ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }> {

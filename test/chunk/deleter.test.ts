@@ -3,9 +3,8 @@ import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { BLOCK_BYTES } from '../../src/base/slice-record.ts';
 import { parseBlockName, sliceBlockNames } from '../../src/chunk/block-name.ts';
-import type { DeadSource } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
-import { type DeleteFailpoint, Deleter } from '../../src/upkeep/deleter.ts';
+import { type DeadSource, type DeleteFailpoint, Deleter } from '../../src/upkeep/deleter.ts';
 import { MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
 
 const OPTIONS = { periodMs: 60_000 };

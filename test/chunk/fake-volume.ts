@@ -1,21 +1,13 @@
 import assert from 'node:assert/strict';
 import { silentLogger } from '../../src/base/log.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
+import type { CommitReply, FileMap, Piece } from '../../src/base/slices.ts';
 import { sliceBlockNames } from '../../src/chunk/block-name.ts';
 import { createChunkStore } from '../../src/chunk/chunk-store.ts';
-import type {
-  ChunkOptions,
-  ChunkStore,
-  CommitResult,
-  CommitSink,
-  FileChunkMap,
-  MapSource,
-  ObjectStore,
-  PackSource,
-  Piece,
-} from '../../src/chunk/chunks.ts';
+import type { ChunkOptions, ChunkStore, CommitSink, MapSource, ObjectStore } from '../../src/chunk/chunks.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import { COMMIT_INLINE_FACTOR } from '../../src/chunk/write/commit-batch.ts';
+import type { PackSource } from '../../src/upkeep/packer.ts';
 
 export const TEST_OPTIONS: ChunkOptions = {
   bufferBytes: 64 * 1024 * 1024,
@@ -72,7 +64,7 @@ export class FakeVolume implements MapSource {
     return file;
   }
 
-  async readMap(ino: number, chunkIndex: number, count: number): Promise<FileChunkMap> {
+  async readMap(ino: number, chunkIndex: number, count: number): Promise<FileMap> {
     this.mapReads++;
     const file = this.file(ino);
     const chunks = new Map<number, readonly SliceRecord[]>();
@@ -156,7 +148,7 @@ export class FakeVolume implements MapSource {
     ino: number,
     pieces: Piece[],
     options: { append: boolean; lastWriteUs: number; killPriv: boolean },
-  ): Promise<CommitResult> {
+  ): Promise<CommitReply> {
     this.commits.push({ ino, pieces, ...options });
     await this.beforeCommit?.();
     const file = this.file(ino);
@@ -168,7 +160,6 @@ export class FakeVolume implements MapSource {
     for (const piece of pieces) {
       if ('inline' in piece) assert.ok(piece.inline.length <= this.inlineMax, 'an inline slice is too long');
     }
-    const counts = new Map<number, number>();
     for (const piece of pieces) {
       let record: SliceRecord;
       if ('inline' in piece) {
@@ -186,7 +177,6 @@ export class FakeVolume implements MapSource {
         const records = file.chunks.get(chunkIndex) ?? [];
         records.push(placed);
         file.chunks.set(chunkIndex, records);
-        counts.set(chunkIndex, records.length);
         if (placed.inline) this.inlineQueue.set(placed.id, { ino, chunkIndex, sizeBytes: placed.size });
         file.sizeBytes = Math.max(file.sizeBytes, chunkIndex * CHUNK_BYTES + placed.pos + placed.len);
       }
@@ -197,7 +187,6 @@ export class FakeVolume implements MapSource {
       sizeBytes: file.sizeBytes,
       offset,
       inlineIds,
-      recordCounts: [...counts].map(([chunkIndex, count]) => ({ chunkIndex, count })),
     };
   }
 

@@ -26,7 +26,7 @@ async function fails(code: string, call: Promise<unknown>): Promise<void> {
 }
 
 function newUpload(root: Ino, key: string): Promise<Upload> {
-  return m.objects.createUpload({
+  return m.uploads.create({
     root,
     key,
     owner: 'me',
@@ -39,7 +39,7 @@ function newUpload(root: Ino, key: string): Promise<Upload> {
 async function newPart(uploadId: string, number: number, text: string) {
   const { ino } = await m.ns.mkHidden(0o100600, 0, 0);
   await writeInline(m, ino, 0, Buffer.from(text));
-  return m.objects.putPart(uploadId, {
+  return m.uploads.putPart(uploadId, {
     number,
     ino,
     sizeBytes: text.length,
@@ -49,7 +49,7 @@ async function newPart(uploadId: string, number: number, text: string) {
 }
 
 async function bucket(name: string): Promise<Ino> {
-  return (await m.objects.createBucket(name, ADMIN, 0o755)).entry.attr.ino;
+  return (await m.buckets.create(name, ADMIN, 0o755)).entry.attr.ino;
 }
 
 function publishEmpty(root: Ino, key: string, uploadId?: string) {
@@ -71,30 +71,30 @@ test('buckets are the top-level directories with valid names, in pages', LIMIT, 
   await makeDir(m, '192.168.0.1');
   await makeDir(m, 'mk-dir');
   await makeFile(m, 'a-file');
-  const made = await m.objects.createBucket('a-file', caller(42), 0o750);
+  const made = await m.buckets.create('a-file', caller(42), 0o750);
   assert.equal(made.entry.younger, true);
   assert.deepEqual([made.entry.attr.uid, made.entry.attr.mode & 0o777], [42, 0o750]);
   await bucket('zz.top');
-  const all = await m.objects.listBuckets('', '', 100);
+  const all = await m.buckets.list('', '', 100);
   assert.deepEqual([all.entries.map((entry) => entry.name), all.truncated], [['a-file', 'mk-dir', 'zz.top'], false]);
-  const first = await m.objects.listBuckets('', '', 2);
+  const first = await m.buckets.list('', '', 2);
   assert.equal(first.truncated, true);
-  const rest = await m.objects.listBuckets('mk-dir', '', 2);
+  const rest = await m.buckets.list('mk-dir', '', 2);
   assert.deepEqual([rest.entries.map((entry) => entry.name), rest.truncated], [['zz.top'], false]);
-  assert.deepEqual((await m.objects.listBuckets('', 'mk', 5)).entries.length, 1);
-  await fails('EEXIST', m.objects.createBucket('mk-dir', ADMIN, 0o755));
+  assert.deepEqual((await m.buckets.list('', 'mk', 5)).entries.length, 1);
+  await fails('EEXIST', m.buckets.create('mk-dir', ADMIN, 0o755));
   for (const name of ['ab', 'Upper', 'a..b', '-ab', 'xn--abc', '1.2.3.4']) {
-    await fails('EINVAL', m.objects.createBucket(name, ADMIN, 0o755));
+    await fails('EINVAL', m.buckets.create(name, ADMIN, 0o755));
   }
-  await fails('ENOENT', m.objects.deleteBucket('nothing', ADMIN));
-  await fails('ENOENT', m.objects.deleteBucket('Not_A_Bucket', ADMIN));
+  await fails('ENOENT', m.buckets.delete('nothing', ADMIN));
+  await fails('ENOENT', m.buckets.delete('Not_A_Bucket', ADMIN));
   await checkVolume(m.engine);
 });
 
 test('a bucket is deleted when nothing would be listed, with its uploads and their parts', LIMIT, async () => {
   const root = await bucket('doomed');
   await publishEmpty(root, 'a/b/c');
-  await fails('ENOTEMPTY', m.objects.deleteBucket('doomed', ADMIN));
+  await fails('ENOTEMPTY', m.buckets.delete('doomed', ADMIN));
   await m.objects.remove({
     path: { root, components: ['a', 'b', 'c'], directory: false },
     caller: ADMIN,
@@ -102,11 +102,11 @@ test('a bucket is deleted when nothing would be listed, with its uploads and the
   });
   const upload = await newUpload(root, 'big');
   const part = await newPart(upload.uploadId, 1, 'part');
-  const { attr } = await m.objects.deleteBucket('doomed', ADMIN);
+  const { attr } = await m.buckets.delete('doomed', ADMIN);
   assert.equal(attr.nlink, 0);
   while ((await m.upkeep.reap(1)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
-  await fails('ENOENT', m.objects.getUpload(upload.uploadId, root, 'big'));
+  await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'big'));
   await checkVolume(m.engine);
 });
 
@@ -140,7 +140,7 @@ test('many top-level directories are listed over several scripts', LIMIT, async 
   }
   assert.deepEqual(found, names);
   assert.equal(scripts, 3);
-  const page = await m.objects.listBuckets('many-0099', 'many-', 300);
+  const page = await m.buckets.list('many-0099', 'many-', 300);
   assert.deepEqual([page.entries.map((entry) => entry.name), page.truncated], [names.slice(100, 400), true]);
 });
 
@@ -150,22 +150,22 @@ test(
   async () => {
     const root = await bucket('parts');
     const upload = await newUpload(root, 'k\xff');
-    assert.deepEqual(await m.objects.getUpload(upload.uploadId, root, 'k\xff'), upload);
-    await fails('ENOENT', m.objects.getUpload(upload.uploadId, root, 'other'));
-    await fails('ENOENT', m.objects.getUpload('nothing', root, 'k\xff'));
+    assert.deepEqual(await m.uploads.get(upload.uploadId, root, 'k\xff'), upload);
+    await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'other'));
+    await fails('ENOENT', m.uploads.get('nothing', root, 'k\xff'));
     const late = await newPart(upload.uploadId, 1000, 'late');
     const early = await newPart(upload.uploadId, 2, 'early');
     const again = await newPart(upload.uploadId, 2, 'again');
-    const list = await m.objects.listParts(upload.uploadId, root, 'k\xff', 0, 10);
+    const list = await m.uploads.listParts(upload.uploadId, root, 'k\xff', 0, 10);
     assert.deepEqual(list, { upload, parts: [again, late], truncated: false });
-    const page = await m.objects.listParts(upload.uploadId, root, 'k\xff', 0, 1);
+    const page = await m.uploads.listParts(upload.uploadId, root, 'k\xff', 0, 1);
     assert.deepEqual([page.parts, page.truncated], [[again], true]);
-    assert.deepEqual((await m.objects.listParts(upload.uploadId, root, 'k\xff', 2, 1)).parts, [late]);
+    assert.deepEqual((await m.uploads.listParts(upload.uploadId, root, 'k\xff', 2, 1)).parts, [late]);
     await m.upkeep.reap(100);
     await fails('ENOENT', m.ns.getattr(early.ino));
     await m.ns.getattr(again.ino);
     const { ino } = await m.ns.mkHidden(0o100600, 0, 0);
-    await fails('ENOENT', m.objects.putPart('nothing', { number: 1, ino, sizeBytes: 0, etag: '', checksums: {} }));
+    await fails('ENOENT', m.uploads.putPart('nothing', { number: 1, ino, sizeBytes: 0, etag: '', checksums: {} }));
     await m.ns.release(ino);
   },
 );
@@ -183,7 +183,7 @@ test('completing removes the upload in the same step and keeps the answer', LIMI
   const root = await bucket('complete');
   const upload = await newUpload(root, 'k');
   const part = await newPart(upload.uploadId, 1, 'bytes');
-  assert.equal(await m.objects.completedUpload(upload.uploadId), undefined);
+  assert.equal(await m.uploads.completed(upload.uploadId), undefined);
   const target = await m.ns.mkHidden(0o100600, 0, 0);
   await m.data.cloneRange(part.ino, 0, target.ino, 0, 5);
   await m.objects.publish({
@@ -197,12 +197,12 @@ test('completing removes the upload in the same step and keeps the answer', LIMI
     xattrs: new Map(),
     uploadId: upload.uploadId,
   });
-  assert.deepEqual(await m.objects.completedUpload(upload.uploadId), { etag: 'final-1' });
-  await fails('ENOENT', m.objects.getUpload(upload.uploadId, root, 'k'));
+  assert.deepEqual(await m.uploads.completed(upload.uploadId), { etag: 'final-1' });
+  await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'k'));
   await fails('ESTALE', publishEmpty(root, 'k', upload.uploadId));
   while ((await m.upkeep.reap(100)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
-  const map = await m.data.readMap(target.ino, 0, 1, 100);
+  const { map } = await m.data.readMap(target.ino, 0, 1, 100);
   assert.equal(Buffer.concat([...map.inline.values()]).toString(), 'bytes');
   await checkVolume(m.engine);
 });
@@ -217,24 +217,24 @@ test('uploads are listed by key, then by start, and aborted ones are gone', LIMI
     return byKey === 0 ? (x.uploadId < y.uploadId ? -1 : 1) : byKey;
   });
   const ids = (uploads: Upload[]) => uploads.map((upload) => upload.uploadId);
-  const all = await m.objects.listUploads(root, '', '', '', 100);
+  const all = await m.uploads.list(root, '', '', '', 100);
   assert.deepEqual([ids(all.uploads), all.truncated], [ids(order), false]);
   assert.deepEqual(all.uploads[0], order[0]);
-  const first = await m.objects.listUploads(root, '', '', '', 1);
+  const first = await m.uploads.list(root, '', '', '', 1);
   assert.equal(first.truncated, true);
-  const next = await m.objects.listUploads(root, '', 'a', order[0]!.uploadId, 100);
+  const next = await m.uploads.list(root, '', 'a', order[0]!.uploadId, 100);
   assert.deepEqual(ids(next.uploads), ids(order.slice(1)));
-  const behindKey = await m.objects.listUploads(root, '', 'a', '', 100);
+  const behindKey = await m.uploads.list(root, '', 'a', '', 100);
   assert.deepEqual(ids(behindKey.uploads), ids(order.slice(2)));
-  const prefixed = await m.objects.listUploads(root, 'a/', '', '', 100);
+  const prefixed = await m.uploads.list(root, 'a/', '', '', 100);
   assert.deepEqual(
     prefixed.uploads.map((upload) => upload.key),
     ['a/x'],
   );
-  assert.deepEqual((await m.objects.listUploads(root, 'a', 'b', '', 100)).uploads, []);
+  assert.deepEqual((await m.uploads.list(root, 'a', 'b', '', 100)).uploads, []);
   const part = await newPart(made[0]!.uploadId, 7, 'x');
-  await m.objects.abortUpload(made[0]!.uploadId, root, 'b');
-  await fails('ENOENT', m.objects.abortUpload(made[0]!.uploadId, root, 'b'));
+  await m.uploads.abort(made[0]!.uploadId, root, 'b');
+  await fails('ENOENT', m.uploads.abort(made[0]!.uploadId, root, 'b'));
   await fails('ENOENT', newPart(made[0]!.uploadId, 1, 'y'));
   while ((await m.upkeep.reap(100)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
@@ -245,12 +245,12 @@ test('many parts are freed step by step', LIMIT, async () => {
   const root = await bucket('many');
   const upload = await newUpload(root, 'k');
   await Promise.all(Array.from({ length: 500 }, (_, i) => newPart(upload.uploadId, i + 1, `p${i}`)));
-  const all = await m.objects.listParts(upload.uploadId, root, 'k', 0, 10_000);
+  const all = await m.uploads.listParts(upload.uploadId, root, 'k', 0, 10_000);
   assert.deepEqual(
     all.parts.map((part) => part.number),
     Array.from({ length: 500 }, (_, i) => i + 1),
   );
-  await m.objects.abortUpload(upload.uploadId, root, 'k');
+  await m.uploads.abort(upload.uploadId, root, 'k');
   let steps = 0;
   while ((await m.upkeep.reap(100)).more) steps += 1;
   assert.ok(steps > 1, 'in several scripts');

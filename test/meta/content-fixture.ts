@@ -1,16 +1,6 @@
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
-import {
-  type Attr,
-  type FileMap,
-  type Ino,
-  ROOT_INO,
-  S_IFDIR,
-  S_IFREG,
-  type S3Record,
-} from '../../src/base/vocabulary.ts';
-import { DataOps } from '../../src/meta/ops/data-scripts.ts';
-import { ObjectOps } from '../../src/meta/ops/object-scripts.ts';
-import { UpkeepOps } from '../../src/meta/ops/upkeep-scripts.ts';
+import type { FileMap } from '../../src/base/slices.ts';
+import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFREG, type S3Record } from '../../src/base/vocabulary.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 /** Bytes of stored slices, as the object store would hold them. */
@@ -22,12 +12,7 @@ export async function contentMember(volume: TestVolume, options: Parameters<Test
   const { engine } = member;
   // Removed inodes and slices wait for nobody, so that tests see them go; joining has set the grace anew.
   await engine.command('HSET', [engine.key('n'), 'graceMs', 0, 'gcMs', 0]);
-  return {
-    ...member,
-    data: new DataOps(engine),
-    objects: new ObjectOps(engine),
-    upkeep: new UpkeepOps(engine),
-  };
+  return member;
 }
 
 export type ContentMember = Awaited<ReturnType<typeof contentMember>>;
@@ -76,8 +61,8 @@ export async function writeStored(m: ContentMember, store: Store, ino: Ino, offs
 
 /** Paints records over zeros, as a reader does. */
 export function renderMap(map: FileMap, store: Store): Buffer {
-  const out = Buffer.alloc(map.attr.size);
-  for (const { chunkIndex, records } of map.chunks) {
+  const out = Buffer.alloc(map.sizeBytes);
+  for (const [chunkIndex, records] of map.chunks) {
     for (const record of records) {
       const at = chunkIndex * CHUNK_BYTES + record.pos;
       if (record.id === 0) {
@@ -94,7 +79,7 @@ export function renderMap(map: FileMap, store: Store): Buffer {
 
 /** The whole content of a file of one chunk. */
 export async function readFile(m: ContentMember, store: Store, ino: Ino): Promise<Buffer> {
-  return renderMap(await m.data.readMap(ino, 0, 1, 1 << 20), store);
+  return renderMap((await m.data.readMap(ino, 0, 1, 1 << 20)).map, store);
 }
 
 /** Packs everything that waits, as the packer does. Answers how many slices were swapped. */

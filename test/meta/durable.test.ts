@@ -57,19 +57,19 @@ test('Redis with appendfsync no has written its log before it answers', LIMIT, a
 });
 
 test('one sync serves everybody who waits for it', LIMIT, async () => {
-  await m.durability.durable();
+  await m.durability.reached();
   const before = m.durability.roundCount;
-  await Promise.all(Array.from({ length: 100 }, () => m.durability.durable()));
+  await Promise.all(Array.from({ length: 100 }, () => m.durability.reached()));
   const rounds = m.durability.roundCount - before;
   assert.ok(rounds >= 1 && rounds <= 2, `${rounds} rounds for 100 callers at once`);
 });
 
 test('a caller who comes while a sync runs waits for the next one', LIMIT, async () => {
-  await m.durability.durable();
+  await m.durability.reached();
   const before = m.durability.roundCount;
-  const first = m.durability.durable();
+  const first = m.durability.reached();
   await Promise.resolve();
-  const second = m.durability.durable();
+  const second = m.durability.reached();
   await first;
   assert.equal(m.durability.roundCount - before, 1);
   await second;
@@ -82,11 +82,11 @@ test('the files synced are the current ones, through rewrites of the log', LIMIT
     await m.engine.command('BGREWRITEAOF', []);
     for (;;) {
       await create(`during rewrite ${rewrite} ${Math.random()}`);
-      await m.durability.durable();
+      await m.durability.reached();
       const info = String(await m.engine.command('INFO', ['persistence']));
       if (/aof_rewrite_in_progress:0/.test(info) && /aof_rewrite_scheduled:0/.test(info)) break;
     }
-    await m.durability.durable();
+    await m.durability.reached();
     const named = [
       ...readFileSync(join(logDirectory(), 'appendonly.aof.manifest'), 'utf8').matchAll(/^file (\S+) .*type i/gm),
     ];
@@ -96,7 +96,7 @@ test('the files synced are the current ones, through rewrites of the log', LIMIT
 });
 
 test('what nobody waits for is synced within a second or so', LIMIT, async () => {
-  await m.durability.durable();
+  await m.durability.reached();
   const before = m.durability.roundCount;
   await create('nobody waits');
   while (m.durability.roundCount === before) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -107,11 +107,11 @@ test('the single log file of Redis 6.2 is followed when a rewrite replaces it', 
   try {
     writeFileSync(join(dir, 'appendonly.aof'), 'x');
     const own = await volume.join({ durability: { kind: 'local-aof', dir } });
-    await own.durability.durable();
+    await own.durability.reached();
     assert.deepEqual(openFiles(dir), ['appendonly.aof']);
     rmSync(join(dir, 'appendonly.aof'));
     writeFileSync(join(dir, 'appendonly.aof'), 'y');
-    await own.durability.durable();
+    await own.durability.reached();
     assert.deepEqual(openFiles(dir), ['appendonly.aof']);
     await own.close();
     assert.deepEqual(openFiles(dir), []);
@@ -124,9 +124,9 @@ test('a log that cannot be synced is EIO, and the next call tries again', LIMIT,
   const dir = mkdtempSync(join(tmpdir(), 'janusfs-aof-'));
   try {
     const own = await volume.join({ durability: { kind: 'local-aof', dir } });
-    await assert.rejects(own.durability.durable(), (error) => isFsError(error, 'EIO'));
+    await assert.rejects(own.durability.reached(), (error) => isFsError(error, 'EIO'));
     writeFileSync(join(dir, 'appendonly.aof'), 'x');
-    await own.durability.durable();
+    await own.durability.reached();
     await own.close();
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -143,7 +143,7 @@ test('a Redis of our own without a log is refused', LIMIT, async () => {
     });
     const external = await bare.join();
     assert.match(external.durability.text, /^NOT durable/);
-    await external.durability.durable();
+    await external.durability.reached();
   } finally {
     await bare.close();
   }
@@ -156,7 +156,7 @@ test('an external Redis is taken at its setting, and says what it may lose', LIM
   try {
     const always = await volume.join();
     assert.match(always.durability.text, /syncs its log before it answers/);
-    await always.durability.durable();
+    await always.durability.reached();
   } finally {
     await m.engine.command('CONFIG', ['SET', 'appendfsync', 'no']);
   }

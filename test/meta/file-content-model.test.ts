@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
+import type { PackSwap, Piece } from '../../src/base/slices.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
-import type { CommitPiece, PackSwap } from '../../src/meta/meta.ts';
 import { type ContentMember, contentVolume, makeFile, type Store } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { KERNEL, type TestVolume } from './volume-fixture.ts';
@@ -58,12 +58,8 @@ function put(model: Model, at: number, data: Buffer): void {
 }
 
 /** Cuts a run at chunk ends. */
-function pieces(
-  from: number,
-  data: Buffer,
-  make: (chunkIndex: number, pos: number, part: Buffer) => CommitPiece,
-): CommitPiece[] {
-  const out: CommitPiece[] = [];
+function pieces(from: number, data: Buffer, make: (chunkIndex: number, pos: number, part: Buffer) => Piece): Piece[] {
+  const out: Piece[] = [];
   let at = 0;
   while (at < data.length) {
     const pos = (from + at) % CHUNK_BYTES;
@@ -74,11 +70,11 @@ function pieces(
   return out;
 }
 
-function commit(ino: Ino, list: CommitPiece[], placement: 'write' | 'append') {
+function commit(ino: Ino, list: Piece[], placement: 'write' | 'append') {
   return m.data.commit({ ino, pieces: list, placement, mtime: m.engine.clock.now(), killPriv: false });
 }
 
-async function storedPiece(world: World, chunkIndex: number, pos: number, part: Buffer): Promise<CommitPiece> {
+async function storedPiece(world: World, chunkIndex: number, pos: number, part: Buffer): Promise<Piece> {
   const id = await m.data.reserveSlices(1);
   world.store.set(id, part);
   world.known.add(id);
@@ -107,9 +103,7 @@ const appendStep = fc.record({ f: file, data: bytes, stored: fc.boolean() }).map
       const model = world.files[f]!;
       const at = model.size - BASE;
       if (at < 0 || at + data.length > WINDOW) return;
-      const piece: CommitPiece = stored
-        ? await storedPiece(world, 0, 0, data)
-        : { chunkIndex: 0, pos: 0, inline: data };
+      const piece: Piece = stored ? await storedPiece(world, 0, 0, data) : { chunkIndex: 0, pos: 0, inline: data };
       assert.equal((await commit(model.ino, [piece], 'append')).offset, model.size);
       put(model, at, data);
     },
@@ -155,8 +149,8 @@ const compactStep = fc
     ({ f, chunkIndex, most, data }): Step =>
       async (world) => {
         const model = world.files[f]!;
-        const map = await m.data.readMap(model.ino, chunkIndex, 1, 1 << 20);
-        const prefix = map.chunks[0]!.records.slice(0, most);
+        const { map } = await m.data.readMap(model.ino, chunkIndex, 1, 1 << 20);
+        const prefix = map.chunks.get(chunkIndex)!.slice(0, most);
         if (prefix.length === 0) return;
         // A write comes between reading the map and replacing the prefix.
         const piece = { chunkIndex: 0, pos: BASE, inline: data };
@@ -234,10 +228,10 @@ function paint(
 }
 
 async function checkFile(model: Model, store: Store): Promise<void> {
-  const map = await m.data.readMap(model.ino, 0, 2, 1 << 20);
-  assert.equal(map.attr.size, model.size);
-  const first = paint(map.chunks[0]!.records, BASE, CHUNK_BYTES - BASE, store, map.inline);
-  const second = paint(map.chunks[1]!.records, 0, WINDOW - first.length, store, map.inline);
+  const { map } = await m.data.readMap(model.ino, 0, 2, 1 << 20);
+  assert.equal(map.sizeBytes, model.size);
+  const first = paint(map.chunks.get(0)!, BASE, CHUNK_BYTES - BASE, store, map.inline);
+  const second = paint(map.chunks.get(1)!, 0, WINDOW - first.length, store, map.inline);
   const shown = Buffer.concat([first, second]);
   shown.fill(0, Math.max(0, Math.min(WINDOW, model.size - BASE)));
   assert.deepEqual(shown, model.bytes, `content of ${model.name}`);

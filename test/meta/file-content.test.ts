@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
+import type { VolumeEventMap } from '../../src/base/volume-events.ts';
 import {
   type ContentMember,
   contentVolume,
@@ -42,14 +43,16 @@ async function fails(code: string, call: Promise<unknown>): Promise<void> {
 
 test('inline bytes come back with the map, and the commit moves size, version and mtime', LIMIT, async () => {
   const ino = await freshFile();
+  const appended: VolumeEventMap['recordsAppended'][] = [];
+  m.events.on('recordsAppended', (event) => appended.push(event));
   const reply = await writeInline(m, ino, 0, Buffer.from('hello'));
   assert.equal(reply.attr.size, 5);
   assert.equal(reply.attr.version, 2);
   assert.equal(reply.offset, -1);
   assert.equal(reply.inlineIds.length, 1);
-  assert.deepEqual(reply.recordCounts, [{ chunkIndex: 0, count: 1 }]);
+  assert.deepEqual(appended, [{ ino, counts: [{ chunkIndex: 0, count: 1 }] }]);
   assert.equal((await readFile(m, store, ino)).toString(), 'hello');
-  assert.deepEqual((await m.data.readMap(ino, 0, 1, 0)).inline, new Map());
+  assert.deepEqual((await m.data.readMap(ino, 0, 1, 0)).map.inline, new Map());
   assert.deepEqual(await m.data.readInline([...reply.inlineIds, 1]), [Buffer.from('hello'), undefined]);
   await checkVolume(m.engine);
 });
@@ -69,10 +72,10 @@ test('an append goes to the end of file and is split at the end of a chunk', LIM
   });
   assert.equal(reply.offset, CHUNK_BYTES - 3);
   assert.equal(reply.attr.size, CHUNK_BYTES + 3);
-  const map = await m.data.readMap(ino, 0, 2, 1000);
+  const { map } = await m.data.readMap(ino, 0, 2, 1000);
   const [first, second] = reply.inlineIds;
   assert.deepEqual(
-    map.chunks.map((chunk) => chunk.records.map(({ pos, id, off, len }) => ({ pos, id, off, len }))),
+    [...map.chunks.values()].map((records) => records.map(({ pos, id, off, len }) => ({ pos, id, off, len }))),
     [
       [{ pos: CHUNK_BYTES - 3, id: first, off: 0, len: 3 }],
       [
@@ -123,7 +126,7 @@ test('truncation frees inline bytes at once and what was cut reads as zeros', LI
   assert.deepEqual(await readFile(m, store, ino), Buffer.concat([Buffer.from('0123'), Buffer.alloc(8)]));
   await checkVolume(m.engine);
   await m.ns.setattr(ino, { size: 0 }, KERNEL);
-  assert.deepEqual((await m.data.readMap(ino, 0, 1, 0)).chunks[0]?.records, []);
+  assert.deepEqual((await m.data.readMap(ino, 0, 1, 0)).map.chunks.get(0), []);
   await checkVolume(m.engine);
 });
 
@@ -143,7 +146,10 @@ test('truncating a file of many chunks hands them to reap', LIMIT, async () => {
   await checkVolume(m.engine);
   while ((await m.upkeep.reap(100)).more);
   await checkVolume(m.engine);
-  assert.equal((await m.data.readMap(ino, 0, 256, 0)).chunks.filter((chunk) => chunk.records.length > 0).length, 1);
+  assert.equal(
+    [...(await m.data.readMap(ino, 0, 256, 0)).map.chunks.values()].filter((one) => one.length > 0).length,
+    1,
+  );
 });
 
 test('fallocate extends, punches and zeroes', LIMIT, async () => {
@@ -252,7 +258,7 @@ test('compaction replaces a prefix and never loses an append that came meanwhile
   const ino = await freshFile();
   await writeInline(m, ino, 0, Buffer.from('aaaa'));
   await writeStored(m, store, ino, 2, Buffer.from('bbbb'));
-  const prefix = (await m.data.readMap(ino, 0, 1, 0)).chunks[0]!.records;
+  const prefix = [...(await m.data.readMap(ino, 0, 1, 0)).map.chunks.get(0)!];
   const before = await m.ns.getattr(ino);
   await writeInline(m, ino, 4, Buffer.from('cc'));
   const id = await m.data.reserveSlices(1);
@@ -272,10 +278,10 @@ test('compaction replaces a prefix and never loses an append that came meanwhile
 test('the budget fills with commits and empties with the packer', LIMIT, async () => {
   const ino = await freshFile();
   await writeInline(m, ino, 0, Buffer.alloc(60_000, 1));
-  const filled = m.engine.inlineFill;
+  const filled = m.data.inlineFill();
   assert.ok(filled > 0);
   while ((await packAll(m, store)) > 0);
-  assert.equal(m.engine.inlineFill, 0);
+  assert.equal(m.data.inlineFill(), 0);
   assert.deepEqual(await m.upkeep.inlineSlices('own', 0, 100), []);
 });
 

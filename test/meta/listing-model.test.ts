@@ -192,7 +192,7 @@ test('L1 any tree, prefix, marker, delimiter and page size lists as the sorted k
     async (steps, queries) => {
       bucketCount += 1;
       const bucket = `bucket-${bucketCount}`;
-      const root = (await m.objects.createBucket(bucket, USER, 0o755)).entry.attr.ino;
+      const root = (await m.buckets.create(bucket, USER, 0o755)).entry.attr.ino;
       const model = new Model();
       for (const one of steps) await apply(root, model, one);
       for (const { prefix, after: start, delimiter, limit } of queries) {
@@ -211,7 +211,7 @@ test('L1 any tree, prefix, marker, delimiter and page size lists as the sorted k
       ) {
         for (const key of left) await m.objects.remove({ path: pathOf(root, key), caller: USER, precondition: {} });
       }
-      await m.objects.deleteBucket(bucket, USER);
+      await m.buckets.delete(bucket, USER);
     },
   );
   await fc.assert(property, { numRuns: 60, endOnFailure: false });

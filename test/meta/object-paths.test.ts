@@ -42,7 +42,7 @@ after(() => volume.close(), LIMIT);
 
 async function freshBucket(mode = 0o755, who: Caller = ADMIN): Promise<Ino> {
   bucketCount += 1;
-  return (await m.objects.createBucket(`bucket${bucketCount}`, who, mode)).entry.attr.ino;
+  return (await m.buckets.create(`bucket${bucketCount}`, who, mode)).entry.attr.ino;
 }
 
 function pathOf(root: Ino, key: ByteString): KeyPath {
@@ -292,7 +292,7 @@ test('implicit directories that the mount has emptied are not listed', LIMIT, as
   await m.ns.unlink(dir, 'c', 'elder', KERNEL);
   assert.deepEqual(await keys(root), []);
   assert.deepEqual(await keys(root, '/'), []);
-  await m.objects.deleteBucket(`bucket${bucketCount}`, ADMIN);
+  await m.buckets.delete(`bucket${bucketCount}`, ADMIN);
   while ((await m.upkeep.reap(100)).more);
   await checkVolume(m.engine);
 });
@@ -336,7 +336,7 @@ test('symbolic links inside the volume are followed; others are no objects', LIM
   await remove(root, 'dirlink/new');
   assert.notEqual((await remove(root, 'in')).removed, undefined);
   assert.equal(await text(root, 'real/file'), 'target');
-  await fails('ENOTEMPTY', m.objects.deleteBucket(`bucket${bucketCount}`, ADMIN));
+  await fails('ENOTEMPTY', m.buckets.delete(`bucket${bucketCount}`, ADMIN));
 });
 
 test('permission bits decide for a checked caller', LIMIT, async () => {
@@ -356,7 +356,7 @@ test('permission bits decide for a checked caller', LIMIT, async () => {
   assert.equal(listed.items.length, 1);
   await m.ns.setattr((await walk(root, 'open/k')).attr.ino, { mode: 0o200 }, KERNEL);
   await fails('EACCES', walk(root, 'open/k', bob));
-  await fails('EACCES', m.objects.deleteBucket(`bucket${bucketCount}`, bob));
+  await fails('EACCES', m.buckets.delete(`bucket${bucketCount}`, bob));
   assert.equal(await text(root, 'shut/k'), 'a');
 });
 
@@ -422,7 +422,7 @@ test('other sessions hear which entries and inodes are stale', LIMIT, async () =
     settle = resolve;
   });
   const root = await freshBucket();
-  other.channel.onInvalidate((batch) => {
+  other.events.on('invalidated', (batch) => {
     heard.push(...batch);
     if (heard.some((item) => item.kind === 'entry' && item.name === 'end')) settle?.();
   });

@@ -25,8 +25,8 @@ function file(name: string) {
 test('two sessions hear what the other made stale, and not their own', LIMIT, async () => {
   const [one, two] = [await volume.join(), await volume.join()];
   const heard: { one: Invalidation[]; two: Invalidation[] } = { one: [], two: [] };
-  one.channel.onInvalidate((batch) => heard.one.push(...batch));
-  two.channel.onInvalidate((batch) => heard.two.push(...batch));
+  one.events.on('invalidated', (batch) => heard.one.push(...batch));
+  two.events.on('invalidated', (batch) => heard.two.push(...batch));
   const { attr } = (await one.ns.mknod(file('a\xff\n'))).entry;
   await one.ns.unlink(ROOT_INO, 'a\xff\n', 'elder', KERNEL);
   await until(() => heard.two.some((item) => item.kind === 'unlinked'));
@@ -55,7 +55,7 @@ test('two sessions hear what the other made stale, and not their own', LIMIT, as
 test('a content change names its version', LIMIT, async () => {
   const [one, two] = [await volume.join(), await volume.join()];
   const heard: Invalidation[] = [];
-  two.channel.onInvalidate((batch) => heard.push(...batch));
+  two.events.on('invalidated', (batch) => heard.push(...batch));
   const { ino } = (await one.ns.mknod(file('versioned'))).entry.attr;
   const { version } = await one.ns.setattr(ino, { size: 10 }, KERNEL);
   await until(() => heard.some((item) => item.kind === 'inode' && item.ino === ino && item.version === version));
@@ -81,7 +81,7 @@ test('a broken subscriber connection is told at once, and healing after an echo'
   const one = await volume.join({ url: volumeUrl(proxy.socket), pingMs: 20 });
   const health: boolean[] = [];
   await until(() => one.channel.healthy);
-  one.channel.onChannel((healthy) => health.push(healthy));
+  one.events.on('channel', (healthy) => health.push(healthy));
   assert.deepEqual(health, []);
   proxy.cutAll();
   await until(() => health.length >= 2);
@@ -95,7 +95,7 @@ test('a connection that has gone dead without closing is noticed by the missing 
   const one = await volume.join({ url: volumeUrl(proxy.socket), pingMs: 20 });
   await until(() => one.channel.healthy);
   const health: boolean[] = [];
-  one.channel.onChannel((healthy) => health.push(healthy));
+  one.events.on('channel', (healthy) => health.push(healthy));
   proxy.stall();
   await until(() => health.length === 1);
   assert.deepEqual(health, [false]);
@@ -113,8 +113,8 @@ test(
     const [one, two] = [await volume.join({ url: volumeUrl(proxy.socket), pingMs: 20 }), await volume.join()];
     await until(() => one.channel.healthy);
     const log: string[] = [];
-    one.channel.onChannel((healthy) => log.push(healthy ? 'healthy' : 'broken'));
-    one.channel.onInvalidate((batch) => {
+    one.events.on('channel', (healthy) => log.push(healthy ? 'healthy' : 'broken'));
+    one.events.on('invalidated', (batch) => {
       for (const item of batch) if (item.kind === 'entry') log.push(item.name);
     });
     proxy.cutAll();

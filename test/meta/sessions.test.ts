@@ -53,7 +53,7 @@ test('the heartbeat beats by itself', LIMIT, async () => {
 test('past its lease a session changes nothing, hears that it is lost, and is never revived', LIMIT, async () => {
   const own = await volume.join();
   let fenced = 0;
-  own.engine.onFenced(() => {
+  own.events.on('fenced', () => {
     fenced += 1;
   });
   await expire(own.engine.sid);
@@ -75,7 +75,7 @@ test('a heartbeat that comes too late fences', LIMIT, async () => {
   const listed = (await m.session.list()).find((session) => session.sid === own.engine.sid);
   assert.equal(listed?.expiresMs, 1, 'the lease was not renewed');
   let heard = false;
-  own.engine.onFenced(() => {
+  own.events.on('fenced', () => {
     heard = true;
   });
   assert.ok(heard, 'who asks later hears it too');

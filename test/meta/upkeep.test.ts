@@ -132,11 +132,11 @@ test(
 );
 
 test('the inline budget is a tenth of a small maxmemory', LIMIT, async () => {
-  assert.equal(m.engine.inlineBudgetBytes, 256 * 1024 * 1024);
+  assert.equal(m.inline.budgetBytes, 256 * 1024 * 1024);
   await m.engine.command('CONFIG', ['SET', 'maxmemory', 500_000_000]);
   const other = await contentMember(volume);
   await m.engine.command('CONFIG', ['SET', 'maxmemory', 0]);
-  assert.equal(other.engine.inlineBudgetBytes, 50_000_000);
+  assert.equal(other.inline.budgetBytes, 50_000_000);
   await other.close();
 });
 

@@ -1,5 +1,5 @@
 import type { Caller, User } from '../../src/base/vocabulary.ts';
-import { NamespaceOps } from '../../src/meta/ops/name-scripts.ts';
+import { metaOf } from '../../src/meta/open-meta.ts';
 import { formatVolume } from '../../src/meta/volume/format-volume.ts';
 import { joinVolume, type OpenOptions } from '../../src/meta/volume/join-volume.ts';
 import { type RedisServer, type RedisServerOptions, redisServer } from '../support/redis-server.ts';
@@ -31,10 +31,14 @@ export class TestVolume {
     const joined = await joinVolume(url, { kind: 'test', connectTimeoutMs: 60_000, ...rest });
     const { engine } = joined.session;
     let closed = false;
+    const facets = metaOf(joined);
     const member = {
       ...joined,
+      ...facets,
+      session: joined.session,
+      durability: joined.durability,
       engine,
-      ns: new NamespaceOps(engine),
+      ns: facets.names,
       close: async (): Promise<void> => {
         if (closed) return;
         closed = true;

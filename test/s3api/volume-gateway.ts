@@ -4,8 +4,8 @@ import { silentLogger } from '../../src/base/log.ts';
 import { type Entry, ROOT_INO, type User } from '../../src/base/vocabulary.ts';
 import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-store.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
+import { openMeta } from '../../src/meta/open-meta.ts';
 import { formatVolume } from '../../src/meta/volume/format-volume.ts';
-import { openVolume } from '../../src/meta/volume/open-volume.ts';
 import { startGateway } from '../../src/s3api/start-gateway.ts';
 import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/file/open-flags.ts';
 import { openVfs } from '../../src/vfs/open-vfs.ts';
@@ -38,7 +38,7 @@ export async function startVolumeGateway(): Promise<VolumeGateway> {
     const volume = `redis+unix://${redis.socket}?volume=vol`;
     const users = [ROOT, ALICE, BOB];
     await formatVolume(volume, { store: 'memory:', users, rootMode: 0o1777, connectTimeoutMs: 60_000 });
-    const meta = await openVolume(volume, { kind: 'test', connectTimeoutMs: 60_000 });
+    const meta = await openMeta(volume, { kind: 'test', connectTimeoutMs: 60_000 });
     ends.push(() => meta.close());
     const chunks = createChunkStore(new MemoryStore(), DEFAULT_CHUNK_OPTIONS, silentLogger);
     ends.push(() => chunks.close());

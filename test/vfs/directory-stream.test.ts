@@ -43,7 +43,7 @@ class FakeDirectory {
 
   open(): DirStream {
     return new DirStream(1, DIR, {
-      meta: this,
+      names: this,
       attrs: this.attrs,
       shown: (attr) => attr,
       sawTwin: () => {

@@ -32,7 +32,7 @@ test('a small put is one metadata trip and a durability wait, and reads back in 
     [...session.trips],
     [
       ['publish', 1],
-      ['durable', 1],
+      ['reached', 1],
     ],
   );
   assert.equal(volume.objects.objects.size, 0, 'it costs no object');

@@ -151,7 +151,7 @@ class FileUnderTest {
     await this.#write(far, handle, at);
     await far.vfs.flush(ROOT, handle);
     await far.vfs.release(ROOT, handle);
-    const { version } = await far.meta.getattr(handle.ino);
+    const { version } = await far.meta.names.getattr(handle.ino);
     const end = Date.now() + 30_000;
     while ((await this.#near.vfs.getattr(ROOT, handle.ino)).version < version) {
       if (Date.now() > end) throw new Error('no push came from the other session');

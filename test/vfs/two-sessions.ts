@@ -5,8 +5,8 @@ import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-s
 import type { ChunkOptions, ChunkStore, ObjectStore } from '../../src/chunk/chunks.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import type { Meta } from '../../src/meta/meta.ts';
+import { openMeta } from '../../src/meta/open-meta.ts';
 import { formatVolume } from '../../src/meta/volume/format-volume.ts';
-import { openVolume } from '../../src/meta/volume/open-volume.ts';
 import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/file/open-flags.ts';
 import { openVfs } from '../../src/vfs/open-vfs.ts';
 import type { Context, FileHandle, KernelCache, Vfs } from '../../src/vfs/vfs.ts';
@@ -73,7 +73,7 @@ export class TestVolume {
   }
 
   async join(options: VfsSettings = {}, chunkOptions: Partial<ChunkOptions> = {}): Promise<Session> {
-    const meta = await openVolume(this.url, { kind: 'test', connectTimeoutMs: 60_000, pingMs: 100 });
+    const meta = await openMeta(this.url, { kind: 'test', connectTimeoutMs: 60_000, pingMs: 100 });
     const trips = new Map<string, number>();
     const chunks = createChunkStore(
       shared(this.store),
@@ -169,15 +169,27 @@ function shared(store: ObjectStore): ObjectStore {
   });
 }
 
-/** Counts the calls that cost a round trip. */
+/** Facets whose calls cost a round trip, and the calls that cost none. */
+const COUNTED = new Set(['names', 'data', 'objects', 'buckets', 'uploads', 'users', 'upkeep', 'session', 'durability']);
+const FREE = new Set(['inlineFill']);
+
+/** Counts the calls that cost a round trip, by method. */
 function counted(meta: Meta, trips: Map<string, number>): Meta {
-  const free = new Set(['serverNowUs', 'inlineFill', 'onInvalidate', 'onChannel', 'onFenced', 'format', 'sid']);
-  return new Proxy(meta, {
+  const facets = Object.entries(meta).map(([name, facet]) => [
+    name,
+    COUNTED.has(name) ? countedFacet(facet, trips) : facet,
+  ]);
+  return Object.fromEntries(facets) as Meta;
+}
+
+function countedFacet(facet: object, trips: Map<string, number>): object {
+  return new Proxy(facet, {
     get(target, property) {
-      const value = Reflect.get(target, property);
+      const value = Reflect.get(target, property, target);
       if (typeof value !== 'function' || typeof property !== 'string') return value;
+      if (FREE.has(property)) return value.bind(target);
       return (...args: unknown[]) => {
-        if (!free.has(property)) trips.set(property, (trips.get(property) ?? 0) + 1);
+        trips.set(property, (trips.get(property) ?? 0) + 1);
         return value.apply(target, args);
       };
     },

@@ -22,7 +22,7 @@ test('closing packs the small files of a session into one object, and open reade
   const before = volume.objects.objects.size;
   await writer.vfs.close();
   assert.equal(volume.objects.objects.size, before + 1);
-  assert.equal((await reader.meta.usage()).inlineBytes, 0);
+  assert.equal((await reader.meta.session.usage()).inlineBytes, 0);
   assert.equal((await readAll(reader.vfs, handle)).toString(), 'content 7');
   await reader.vfs.release(ROOT, handle);
   const fresh = await volume.join();
@@ -56,7 +56,7 @@ test('an unlinked file of a sole session is freed soon, without a grace period',
   await session.vfs.write(ROOT, handle, 0, Buffer.alloc(100_000), false);
   await close(session.vfs, handle);
   await session.vfs.unlink(ROOT, 1, 'temporary');
-  await until(async () => (await session.meta.usage()).usedBytes === 0, 'its space to be freed');
+  await until(async () => (await session.meta.session.usage()).usedBytes === 0, 'its space to be freed');
 });
 
 test('D4: a store that fails is EIO at close, once; what comes later works', { timeout }, async () => {
@@ -84,7 +84,7 @@ test('two closes at once wait for the same bytes', { timeout }, async () => {
   const second = session.vfs.flush(ROOT, handle);
   assert.ok(second !== undefined, 'the second has to wait too');
   await second;
-  assert.equal((await session.meta.getattr(handle.ino)).size, 100_000);
+  assert.equal((await session.meta.names.getattr(handle.ino)).size, 100_000);
   await first;
   await session.vfs.release(ROOT, handle);
 });
@@ -99,6 +99,6 @@ test('close() of the file system stores what is open and unflushed', { timeout }
 });
 
 async function recordCount(session: Awaited<ReturnType<typeof volume.join>>, ino: number): Promise<number> {
-  const map = await session.meta.readMap(ino, 0, 1, 0);
-  return map.chunks[0]?.records.length ?? 0;
+  const { map } = await session.meta.data.readMap(ino, 0, 1, 0);
+  return map.chunks.get(0)?.length ?? 0;
 }

@@ -5,8 +5,10 @@
  * it: what an old map names stays in the store for a grace period, and a reader that finds an inline slice gone or a
  * block missing reads the map again and retries, a bounded number of times.
  */
+
 import { BLOCK_BYTES, CHUNK_BYTES, type SliceRecord } from '../../base/slice-record.ts';
-import type { CommitResult, FileChunkMap, FileReader, MapSource, Piece } from '../chunks.ts';
+import type { CommitReply, FileMap, Piece } from '../../base/slices.ts';
+import type { FileReader, MapSource } from '../chunks.ts';
 import { toFsError } from '../retry.ts';
 import { Gathering, isOvertaken } from '../write/gathering.ts';
 import type { BlockCache } from './block-cache.ts';
@@ -93,7 +95,7 @@ export class MapFileReader implements FileReader {
     this.#view = undefined;
   }
 
-  offer(map: FileChunkMap): void {
+  offer(map: FileMap): void {
     this.#adopt(map, undefined);
   }
 
@@ -103,7 +105,7 @@ export class MapFileReader implements FileReader {
   }
 
   /** Our own commit: if nothing else changed the file, the map is brought forward without reading it again. */
-  applyCommit(pieces: readonly Piece[], append: boolean, result: CommitResult): void {
+  applyCommit(pieces: readonly Piece[], append: boolean, result: CommitReply): void {
     const view = this.#view;
     const records = view?.version === result.version - 1 ? placedRecords(pieces, append, result) : undefined;
     if (view === undefined || records === undefined) {
@@ -173,7 +175,7 @@ export class MapFileReader implements FileReader {
   }
 
   /** Caches a map unless a newer one is known; `range` says which chunks it is complete for. */
-  #adopt(map: FileChunkMap, range: ChunkRange | undefined): MapView | undefined {
+  #adopt(map: FileMap, range: ChunkRange | undefined): MapView | undefined {
     for (const [id, bytes] of map.inline) this.#host.cache.set(id, 0, bytes, this.ino);
     if (map.version < this.#versionMin) return undefined;
     let view = this.#view;
@@ -247,12 +249,12 @@ interface ChunkRange {
   count: number;
 }
 
-function newView(map: FileChunkMap): MapView {
+function newView(map: FileMap): MapView {
   return { version: map.version, sizeBytes: map.sizeBytes, chunks: new Map() };
 }
 
 /** Adds a map's chunks to a view of the same version; chunks of the range that the map lacks have no records. */
-function extendView(view: MapView, map: FileChunkMap, range: ChunkRange | undefined): MapView {
+function extendView(view: MapView, map: FileMap, range: ChunkRange | undefined): MapView {
   view.sizeBytes = map.sizeBytes;
   for (const [chunkIndex, records] of map.chunks) view.chunks.set(chunkIndex, visibleSegments(records));
   if (range !== undefined) {
@@ -276,7 +278,7 @@ function covers(view: MapView, offset: number, length: number): boolean {
 function placedRecords(
   pieces: readonly Piece[],
   append: boolean,
-  result: CommitResult,
+  result: CommitReply,
 ): { chunkIndex: number; record: SliceRecord }[] | undefined {
   const placed: { chunkIndex: number; record: SliceRecord }[] = [];
   let inlineCount = 0;

@@ -1,5 +1,6 @@
 import { CHUNK_BYTES, type SliceRecord } from '../../base/slice-record.ts';
-import type { CommitSink, Piece } from '../chunks.ts';
+import type { Piece } from '../../base/slices.ts';
+import type { CommitSink } from '../chunks.ts';
 import type { PendingSlice } from './pending-slice.ts';
 
 /** Pieces of one commit: bounds the work of its script. */

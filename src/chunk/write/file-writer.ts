@@ -14,10 +14,12 @@
  *   the store is away, loses everything pending at once; the error is thrown by every flush that waits for it, else by
  *   the next one, and writes are refused until then.
  */
+
 import { setMaxListeners } from 'node:events';
 import { FsError } from '../../base/errors.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, FILE_BYTES_MAX } from '../../base/slice-record.ts';
-import type { CommitResult, CommitSink, FileWriter, Piece } from '../chunks.ts';
+import type { CommitReply, Piece } from '../../base/slices.ts';
+import type { CommitSink, FileWriter } from '../chunks.ts';
 import { toFsError } from '../retry.ts';
 import type { BlockUploader } from './block-uploader.ts';
 import { appendStart, type Batch, collectBatch, fileStart } from './commit-batch.ts';
@@ -44,7 +46,7 @@ export interface WriterHost {
   markDirty(writer: SliceFileWriter): void;
   markClean(writer: SliceFileWriter): void;
   /** A commit was answered; called before the pieces stop being pending. */
-  committed(ino: number, pieces: readonly Piece[], append: boolean, result: CommitResult): void;
+  committed(ino: number, pieces: readonly Piece[], append: boolean, result: CommitReply): void;
   /** Number of the newest read of the inode that is under way, undefined when none is. */
   newestRead(ino: number): number | undefined;
   /** Number of the oldest read of the inode that is under way, Infinity when none is. */
@@ -398,7 +400,7 @@ export class SliceFileWriter implements FileWriter {
       if (slice.killPriv) killPriv = true;
       if (slice.append) slice.sentAtSize = this.#knownSize;
     }
-    let result: CommitResult;
+    let result: CommitReply;
     try {
       result = await this.#sink.commit(this.ino, batch.pieces, { append: batch.append, lastWriteUs, killPriv });
     } catch (error) {
@@ -417,7 +419,7 @@ export class SliceFileWriter implements FileWriter {
   }
 
   /** Takes committed slices off the list. */
-  #retire(batch: Batch, result: CommitResult): void {
+  #retire(batch: Batch, result: CommitReply): void {
     const read = this.#host.newestRead(this.ino);
     let freed = 0;
     for (const slice of batch.slices) {

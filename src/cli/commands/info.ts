@@ -74,7 +74,7 @@ interface Info {
   etag: string | undefined;
   contentType: string | undefined;
   linkTarget: string | undefined;
-  chunks: { index: number; slices: SliceRecord[] }[];
+  chunks: { index: number; slices: readonly SliceRecord[] }[];
   chunksLeftOut: number;
 }
 
@@ -83,9 +83,9 @@ async function readInfo(meta: Meta, path: string): Promise<Info> {
   const isFile = (attr.mode & S_IFMT) === S_IFREG;
   const chunkCount = isFile ? Math.ceil(attr.size / CHUNK_BYTES) : 0;
   const shown = Math.min(chunkCount, CHUNKS_SHOWN_MAX);
-  const [s3, map] = await Promise.all([
-    isFile ? meta.getS3(attr.ino) : undefined,
-    shown === 0 ? undefined : meta.readMap(attr.ino, 0, shown, 0),
+  const [s3, content] = await Promise.all([
+    isFile ? meta.objects.getS3(attr.ino) : undefined,
+    shown === 0 ? undefined : meta.data.readMap(attr.ino, 0, shown, 0),
   ]);
   const isLink = (attr.mode & S_IFMT) === S_IFLNK;
   return {
@@ -102,8 +102,8 @@ async function readInfo(meta: Meta, path: string): Promise<Info> {
     version: attr.version,
     etag: s3?.version === attr.version ? s3.etag : undefined,
     contentType: s3?.headers['content-type'],
-    linkTarget: isLink ? (await meta.readlink(attr.ino)).toString() : undefined,
-    chunks: (map?.chunks ?? []).map(({ chunkIndex, records }) => ({ index: chunkIndex, slices: records })),
+    linkTarget: isLink ? (await meta.names.readlink(attr.ino)).toString() : undefined,
+    chunks: [...(content?.map.chunks ?? [])].map(([index, slices]) => ({ index, slices })),
     chunksLeftOut: chunkCount - shown,
   };
 }
@@ -112,13 +112,13 @@ async function readInfo(meta: Meta, path: string): Promise<Info> {
 async function findPath(meta: Meta, path: string): Promise<Attr> {
   const { decodeMountName } = await import('../../vfs/name/mount-names.ts');
   const names = path.split('/').filter((name) => name !== '');
-  let attr = await meta.getattr(ROOT_INO);
+  let attr = await meta.names.getattr(ROOT_INO);
   for (const name of names) {
     const stored = decodeMountName(Buffer.from(name).toString('latin1'));
     const entry: Entry | undefined =
       stored === undefined
         ? undefined
-        : await meta.lookup(attr.ino, stored.name, stored.kind, CALLER).catch((error) => notFound(error, path));
+        : await meta.names.lookup(attr.ino, stored.name, stored.kind, CALLER).catch((error) => notFound(error, path));
     if (entry === undefined) throw new UserError(`there is no ${path} in the volume`);
     attr = entry.attr;
   }

@@ -31,18 +31,18 @@ export const statusCommand = defineCommand({
 });
 
 async function readStatus({ meta, data, served }: ToolVolume): Promise<Status> {
-  const [usage, sessions] = await Promise.all([meta.usage(), meta.sessions()]);
-  const { name, uuid, store } = meta.format;
+  const [usage, sessions] = await Promise.all([meta.session.usage(), meta.session.list()]);
+  const { name, uuid, store } = meta.session.format;
   return {
     volume: name,
     uuid,
     store,
     data,
     served,
-    durability: meta.durabilityText(),
+    durability: meta.durability.text,
     usage,
     // This command is a session, too, and of no interest.
-    sessions: sessions.filter(({ sid }) => sid !== meta.sid),
+    sessions: sessions.filter(({ sid }) => sid !== meta.session.sid),
   };
 }
 

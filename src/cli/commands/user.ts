@@ -42,10 +42,12 @@ export const userAddCommand = defineCommand({
       secretKey,
     };
     await withVolume(call, url, async ({ meta }) => {
-      const taken = (await meta.users()).find((other) => other.accessKey === accessKey && other.name !== user.name);
+      const taken = (await meta.users.list()).find(
+        (other) => other.accessKey === accessKey && other.name !== user.name,
+      );
       if (taken !== undefined)
         throw new UserError(`the access key belongs to the user '${taken.name}'; choose another`);
-      await meta.putUser(user);
+      await meta.users.put(user);
     });
     const lines = [`user ${user.name} uid=${user.uid} gid=${user.gid} access_key=${accessKey}`];
     // A secret the caller gave is not repeated; a generated one is shown once.
@@ -63,7 +65,7 @@ export const userListCommand = defineCommand({
   settings: TOOL_SETTINGS,
   async run(call) {
     await withVolume(call, call.args[0], async ({ meta }) => {
-      const users = (await meta.users())
+      const users = (await meta.users.list())
         .map(({ secretKey: _, ...shown }) => shown)
         .sort((a, b) => (a.name < b.name ? -1 : 1));
       if (call.options.json !== undefined) {
@@ -93,7 +95,7 @@ export const userRemoveCommand = defineCommand({
       );
     }
     await withVolume(call, url, async ({ meta }) => {
-      if (!(await meta.removeUser(name!))) throw new UserError(`there is no user '${name}'; see janusfs user list`);
+      if (!(await meta.users.remove(name!))) throw new UserError(`there is no user '${name}'; see janusfs user list`);
     });
     process.stdout.write(`user ${name} removed\n`);
   },

@@ -10,7 +10,7 @@ import type { Settings } from '../../config.ts';
 import { mountedAt } from '../../fuse/mount/mount-point.ts';
 import { type FuseMount, mountVfs } from '../../fuse/mount/mount-vfs.ts';
 import type { Meta } from '../../meta/meta.ts';
-import { openVolume } from '../../meta/volume/open-volume.ts';
+import { openMeta } from '../../meta/open-meta.ts';
 import { startGateway } from '../../s3api/start-gateway.ts';
 import { openVfs } from '../../vfs/open-vfs.ts';
 import type { Vfs } from '../../vfs/vfs.ts';
@@ -82,13 +82,13 @@ export async function openDoors(
 ): Promise<OpenDoors> {
   const { meta, vfs } = await openFileSystem(request, logger, teardown, stop);
   stop.throwIfAborted();
-  const fenced = new Promise<void>((resolve) => meta.onFenced(resolve));
+  const fenced = new Promise<void>((resolve) => meta.events.on('fenced', () => resolve()));
   const gateway = request.gateway === undefined ? undefined : await openGateway(vfs, request.gateway, logger, teardown);
   stop.throwIfAborted();
   const mount =
     request.mount === undefined ? undefined : await openMount(vfs, meta, request, request.mount, logger, teardown);
   const places = [mount?.mountPoint, gateway?.endpoint].filter((place) => place !== undefined);
-  await meta.describe(places.join(' '));
+  await meta.session.describe(places.join(' '));
   return {
     mountPoint: mount?.mountPoint,
     endpoint: gateway?.endpoint,
@@ -111,7 +111,7 @@ async function openFileSystem(
     const wanted = { store: embeddedStore, root: root ?? generateCredentials(), owner, ...isLogged };
     await makeVolume(url, wanted, logger, stop);
   }
-  const meta = await openVolume(url, {
+  const meta = await openMeta(url, {
     logger,
     kind: request.kind,
     version: readVersion(),
@@ -121,7 +121,7 @@ async function openFileSystem(
   teardown.add('metadata session', () => meta.close());
   if (root !== undefined) await setRoot(meta, rootUser(root, owner));
   // The data directory may have been moved since it was formatted.
-  const store = await openStore(embeddedStore ?? meta.format.store, { create: false });
+  const store = await openStore(embeddedStore ?? meta.session.format.store, { create: false });
   const chunks = createChunkStore(
     store,
     {
@@ -136,7 +136,7 @@ async function openFileSystem(
     logger,
   );
   teardown.add('data layer', () => chunks.close());
-  await claimStore(store, meta.format, stop);
+  await claimStore(store, meta.session.format, stop);
   const vfs = openVfs({ meta, chunks, logger });
   teardown.add('file system', () => vfs.close());
   return { meta, vfs };
@@ -144,7 +144,7 @@ async function openFileSystem(
 
 /** Makes the given keys root's, when they are not already. */
 async function setRoot(meta: Meta, root: User): Promise<void> {
-  const users = await meta.users();
+  const users = await meta.users.list();
   const taken = users.find((user) => user.accessKey === root.accessKey && user.name !== root.name);
   if (taken !== undefined) {
     throw new UserError(`the access key given for root belongs to the user '${taken.name}'; choose another`);
@@ -155,7 +155,7 @@ async function setRoot(meta: Meta, root: User): Promise<void> {
     current.secretKey === root.secretKey &&
     current.uid === root.uid &&
     current.gid === root.gid;
-  if (!same) await meta.putUser(root);
+  if (!same) await meta.users.put(root);
 }
 
 async function openGateway(
@@ -186,7 +186,7 @@ async function openMount(
   if (wanted.make) await makeMountPoint(wanted.path);
   const mount = await mountVfs(vfs, {
     mountPoint: wanted.path,
-    fsName: `janusfs:${meta.format.name}`,
+    fsName: `janusfs:${meta.session.format.name}`,
     transport: wanted.fuseTransport,
     driver: wanted.fuseDriver,
     allowOther: wanted.allowOther,

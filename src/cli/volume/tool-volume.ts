@@ -49,8 +49,8 @@ export async function withVolume(
       url === undefined
         ? await embeddedVolume(settings.data, teardown, logger)
         : { url: withPassword(requireUrl(url), call.env), data: undefined, embeddedLog: undefined, served: true };
-    const { openVolume } = await import('../../meta/volume/open-volume.ts');
-    const meta = await openVolume(place.url, {
+    const { openMeta } = await import('../../meta/open-meta.ts');
+    const meta = await openMeta(place.url, {
       logger,
       kind: 'tool',
       version: readVersion(),

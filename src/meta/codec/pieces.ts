@@ -1,12 +1,9 @@
 /** Pieces of a commit or publish <-> script arguments and replies (scripts/lib/pieces.lua). */
 import { FsError } from '../../base/errors.ts';
 import { CHUNK_BYTES, type SliceRecord, unpackSliceRecords, writeSliceRecord } from '../../base/slice-record.ts';
-import type { Ino } from '../../base/vocabulary.ts';
-import type { CommitPiece } from '../meta.ts';
-import { inlineQueueOf } from '../ops/inline-queue.ts';
+import type { Piece } from '../../base/slices.ts';
 import type { Reply } from '../redis/connection.ts';
-import type { Engine } from '../redis/engine.ts';
-import { decodeNumber, readU64 } from './codec.ts';
+import { readU64 } from './codec.ts';
 
 const PIECE_BYTES = 28;
 /** Lua hands a script's arguments on as one list; this many pieces are far below its limit. */
@@ -19,7 +16,7 @@ export interface PackedPieces {
 }
 
 /** Packs pieces. @throws FsError EINVAL when a piece leaves its chunk, is empty, or there are too many. */
-export function packPieces(op: string, pieces: readonly CommitPiece[]): PackedPieces {
+export function packPieces(op: string, pieces: readonly Piece[]): PackedPieces {
   if (pieces.length > PIECES_MAX) throw new FsError('EINVAL', op, `${pieces.length} pieces; at most ${PIECES_MAX}`);
   const packed = Buffer.allocUnsafe(pieces.length * PIECE_BYTES);
   const inline: Buffer[] = [];
@@ -35,38 +32,10 @@ export function packPieces(op: string, pieces: readonly CommitPiece[]): PackedPi
   return { packed, inline };
 }
 
-function recordOf(piece: CommitPiece): SliceRecord {
+function recordOf(piece: Piece): SliceRecord {
   if ('record' in piece) return piece.record;
   const { length } = piece.inline;
   return { pos: piece.pos, id: 0, size: length, off: 0, len: length, inline: true };
-}
-
-/**
- * Reads the ids given to inline pieces and queues them for this session's packer. `base`: where an appended run was
- * placed; a piece that crosses a chunk there was queued under both chunks.
- */
-export function noteInline(
-  engine: Engine,
-  ino: Ino,
-  pieces: readonly CommitPiece[],
-  packedIds: Buffer,
-  base: number,
-): number[] {
-  const ids = unpackIds(packedIds);
-  if (ids.length === 0) return ids;
-  const queue = inlineQueueOf(engine);
-  let next = 0;
-  for (const piece of pieces) {
-    if (!('inline' in piece)) continue;
-    const id = ids[next++]!;
-    const sizeBytes = piece.inline.length;
-    const from = piece.chunkIndex * CHUNK_BYTES + piece.pos + base;
-    const last = Math.floor((from + sizeBytes - 1) / CHUNK_BYTES);
-    for (let chunkIndex = Math.floor(from / CHUNK_BYTES); chunkIndex <= last; chunkIndex++) {
-      queue.add({ id, ino, chunkIndex, sizeBytes });
-    }
-  }
-  return ids;
 }
 
 /** Reads slice ids of 8 bytes each. */
@@ -74,11 +43,6 @@ export function unpackIds(packed: Buffer): number[] {
   const ids: number[] = [];
   for (let at = 0; at < packed.length; at += 8) ids.push(readU64(packed, at));
   return ids;
-}
-
-/** Learns how full the inline budget is from the element of a reply that tells the volume's inline bytes. */
-export function noteInlineTotal(engine: Engine, reply: Reply | undefined): void {
-  engine.inlineFill = Math.min(1, Math.max(0, decodeNumber(reply) / engine.inlineBudgetBytes));
 }
 
 /** Inline bytes by slice id, from the ids and the bytes behind them in a reply. */

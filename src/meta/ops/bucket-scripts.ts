@@ -2,7 +2,7 @@
 import { FsError } from '../../base/errors.ts';
 import { type Attr, type ByteString, type Caller, type Entry, ROOT_INO } from '../../base/vocabulary.ts';
 import { decodeAttr, decodeEntry, nameBytes, packCaller } from '../codec/codec.ts';
-import type { EntryReply } from '../meta.ts';
+import type { EntryReply, MetaBuckets } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 
 const LIST_LIMIT_MAX = 10_000;
@@ -10,18 +10,14 @@ const LIST_STEPS_MAX = 5_000;
 /** Implicit directories one deleteBucket script removes at most. */
 const SWEEP_MAX = 500;
 
-export class BucketOps {
+export class BucketScripts implements MetaBuckets {
   readonly #engine: Engine;
 
   constructor(engine: Engine) {
     this.#engine = engine;
   }
 
-  async listBuckets(
-    after: ByteString,
-    prefix: ByteString,
-    limit: number,
-  ): Promise<{ entries: Entry[]; truncated: boolean }> {
+  async list(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }> {
     const entries: Entry[] = [];
     const prefixBytes = Buffer.from(prefix, 'latin1');
     let low = Buffer.from(`[${prefix}`, 'latin1');
@@ -42,7 +38,7 @@ export class BucketOps {
     }
   }
 
-  async createBucket(name: ByteString, caller: Caller, mode: number): Promise<EntryReply> {
+  async create(name: ByteString, caller: Caller, mode: number): Promise<EntryReply> {
     const bytes = nameBytes('create-bucket', name);
     const reply = await this.#engine.mutate('create-bucket', [bytes, mode, caller.uid, caller.gid]);
     return {
@@ -51,7 +47,7 @@ export class BucketOps {
     };
   }
 
-  async deleteBucket(name: ByteString, caller: Caller): Promise<{ attr: Attr }> {
+  async delete(name: ByteString, caller: Caller): Promise<{ attr: Attr }> {
     const bytes = nameBytes('delete-bucket', name);
     for (;;) {
       const reply = await this.#engine.mutate('delete-bucket', [bytes, packCaller(caller), SWEEP_MAX]);

@@ -1,12 +1,15 @@
 /** File content: slice maps, commits, clones. One script each; what it means is in scripts/*.lua and lib/slices.lua. */
 import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX, packSliceRecords, type SliceRecord } from '../../base/slice-record.ts';
-import type { Attr, FileMap, Ino } from '../../base/vocabulary.ts';
+import type { CommitReply, FileMap } from '../../base/slices.ts';
+import type { Attr, Ino } from '../../base/vocabulary.ts';
+import type { VolumeEvents } from '../../base/volume-events.ts';
 import { decodeAttr, decodeNumber } from '../codec/codec.ts';
-import { inlineMap, noteInline, noteInlineTotal, packPieces, unpackRecords } from '../codec/pieces.ts';
-import type { CommitReply, CommitRequest, MetaData } from '../meta.ts';
+import { inlineMap, packPieces, unpackIds, unpackRecords } from '../codec/pieces.ts';
+import type { CommitRequest, MetaData } from '../meta.ts';
 import type { Reply } from '../redis/connection.ts';
 import type { Engine } from '../redis/engine.ts';
+import type { InlineLedger } from './inline-ledger.ts';
 
 /** Chunks of one readMap: bounds the script and its reply. */
 const MAP_CHUNKS_MAX = 256;
@@ -14,21 +17,36 @@ const MAP_CHUNKS_MAX = 256;
 const CLONE_RECORDS_MAX = 500;
 const INLINE_READ_MAX = 1_000;
 
-export class DataOps implements MetaData {
+export class DataScripts implements MetaData {
   readonly #engine: Engine;
+  readonly #inline: InlineLedger;
+  readonly #events: VolumeEvents;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, inline: InlineLedger, events: VolumeEvents) {
     this.#engine = engine;
+    this.#inline = inline;
+    this.#events = events;
   }
 
-  async readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<FileMap> {
+  inlineFill(): number {
+    return this.#inline.fill;
+  }
+
+  async readMap(
+    ino: Ino,
+    chunkIndex: number,
+    count: number,
+    inlineBytesMax: number,
+  ): Promise<{ attr: Attr; map: FileMap }> {
     const chunkCount = Math.min(count, MAP_CHUNKS_MAX);
     const reply = await this.#engine.read('read-map', [ino, chunkIndex, chunkCount, inlineBytesMax]);
-    const chunks = (reply[2] as Reply[]).map((packed, i) => ({
-      chunkIndex: chunkIndex + i,
-      records: unpackRecords('read-map', packed),
-    }));
-    return { attr: decodeAttr(ino, reply[1] as Buffer), chunks, inline: inlineMap(reply[3], reply.slice(4)) };
+    const attr = decodeAttr(ino, reply[1] as Buffer);
+    const chunks: FileMap['chunks'] = new Map();
+    (reply[2] as Reply[]).forEach((packed, i) => {
+      chunks.set(chunkIndex + i, unpackRecords('read-map', packed));
+    });
+    const inline = inlineMap(reply[3], reply.slice(4));
+    return { attr, map: { version: attr.version, sizeBytes: attr.size, chunks, inline } };
   }
 
   async readInline(ids: number[]): Promise<(Buffer | undefined)[]> {
@@ -40,7 +58,7 @@ export class DataOps implements MetaData {
     return found;
   }
 
-  async commit(request: CommitRequest): Promise<CommitReply> {
+  async commit(request: CommitRequest): Promise<CommitReply & { attr: Attr }> {
     const { ino, pieces, placement, mtime } = request;
     const { packed, inline } = packPieces('commit', pieces);
     const reply = await this.#engine.mutate('commit', [
@@ -52,15 +70,13 @@ export class DataOps implements MetaData {
       packed,
       ...inline,
     ]);
-    noteInlineTotal(this.#engine, reply[3]);
+    this.#inline.noteTotal(decodeNumber(reply[3]));
+    const attr = decodeAttr(ino, reply[1] as Buffer);
     const offset = decodeNumber(reply[2]);
-    const inlineIds = noteInline(this.#engine, ino, pieces, reply[4] as Buffer, Math.max(offset, 0));
-    return {
-      attr: decodeAttr(ino, reply[1] as Buffer),
-      offset,
-      inlineIds,
-      recordCounts: unpackCounts(reply[5] as Buffer),
-    };
+    const inlineIds = unpackIds(reply[4] as Buffer);
+    this.#inline.noteStored(ino, pieces, inlineIds, Math.max(offset, 0));
+    this.#events.emit('recordsAppended', { ino, counts: unpackCounts(reply[5] as Buffer) });
+    return { attr, version: attr.version, sizeBytes: attr.size, offset, inlineIds };
   }
 
   async reserveSlices(count: number): Promise<number> {
@@ -77,7 +93,7 @@ export class DataOps implements MetaData {
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate');
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
     const reply = await this.#engine.mutate('fallocate', [ino, mode, offset, length, killPriv ? 1 : 0]);
-    noteInlineTotal(this.#engine, reply[2]);
+    this.#inline.noteTotal(decodeNumber(reply[2]));
     return decodeAttr(ino, reply[1] as Buffer);
   }
 

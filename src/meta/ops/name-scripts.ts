@@ -25,7 +25,7 @@ import {
   packCaller,
   writeI64,
 } from '../codec/codec.ts';
-import type { EntryReply, MetaNamespace, MknodRequest, RenameReply, RenameRequest, SetattrRequest } from '../meta.ts';
+import type { EntryReply, MetaNames, MknodRequest, RenameReply, RenameRequest, SetattrRequest } from '../meta.ts';
 import type { Engine, ScriptReply } from '../redis/engine.ts';
 
 /** Entries of one readdir page at most; bounds the script and Lua's argument stack. */
@@ -47,7 +47,7 @@ const SET = {
   killPriv: 256,
 } as const;
 
-export class NamespaceOps implements MetaNamespace {
+export class NameScripts implements MetaNames {
   readonly #engine: Engine;
 
   constructor(engine: Engine) {

@@ -1,45 +1,39 @@
 /** S3's atomic operations on paths: one script each; the rules are in scripts/*.lua and lib/objects.lua. */
 import { FsError } from '../../base/errors.ts';
-import type { Attr, ByteString, Caller, Entry, Ino, S3Record } from '../../base/vocabulary.ts';
+import type { Attr, Ino, S3Record } from '../../base/vocabulary.ts';
 import { decodeAttr, decodeNumber, nameBytes, packCaller, writeI64 } from '../codec/codec.ts';
-import { inlineMap, noteInline, noteInlineTotal, packPieces, unpackRecords } from '../codec/pieces.ts';
+import { inlineMap, packPieces, unpackIds, unpackRecords } from '../codec/pieces.ts';
 import { packJson, packS3, packTags, unpackListedS3, unpackS3 } from '../codec/s3-record.ts';
 import type {
-  EntryReply,
   KeyPath,
   ListItem,
   ListReply,
   ListRequest,
   MetaObjects,
-  Part,
   Precondition,
   PublishReply,
   PublishRequest,
   RemoveReply,
   RemoveRequest,
-  Upload,
   WalkReply,
   WalkRequest,
 } from '../meta.ts';
 import type { Argument, Reply } from '../redis/connection.ts';
 import type { Engine, ScriptReply } from '../redis/engine.ts';
-import { BucketOps } from './bucket-scripts.ts';
-import { UploadOps } from './upload-scripts.ts';
+import type { InlineLedger } from './inline-ledger.ts';
 
 const LIST_LIMIT_MAX = 1_000;
 /** Entries one listing script visits at most; what is left is another round trip. */
 const LIST_STEPS_MAX = 5_000;
 const EMPTY = Buffer.alloc(0);
 
-export class ObjectOps implements MetaObjects {
+export class ObjectScripts implements MetaObjects {
   readonly #engine: Engine;
-  readonly #uploads: UploadOps;
-  readonly #buckets: BucketOps;
+  readonly #inline: InlineLedger;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, inline: InlineLedger) {
     this.#engine = engine;
-    this.#uploads = new UploadOps(engine);
-    this.#buckets = new BucketOps(engine);
+    this.#inline = inline;
   }
 
   async walk(request: WalkRequest): Promise<WalkReply> {
@@ -63,8 +57,9 @@ export class ObjectOps implements MetaObjects {
         reply.length <= 7
           ? undefined
           : {
-              attr,
-              chunks: [{ chunkIndex: 0, records: unpackRecords('walk', reply[7]!) }],
+              version: attr.version,
+              sizeBytes: attr.size,
+              chunks: new Map([[0, unpackRecords('walk', reply[7]!)]]),
               inline: inlineMap(reply[8], reply.slice(9)),
             },
     };
@@ -94,9 +89,9 @@ export class ObjectOps implements MetaObjects {
       ...inline,
     ]);
     const published = decodePublished(path, reply);
-    noteInlineTotal(this.#engine, reply[7]);
+    this.#inline.noteTotal(decodeNumber(reply[7]));
     if (content.kind === 'pieces') {
-      noteInline(this.#engine, published.attr.ino, content.pieces, reply[8] as Buffer, 0);
+      this.#inline.noteStored(published.attr.ino, content.pieces, unpackIds(reply[8] as Buffer), 0);
     }
     return published;
   }
@@ -160,58 +155,6 @@ export class ObjectOps implements MetaObjects {
 
   async getS3(ino: Ino): Promise<S3Record | undefined> {
     return unpackS3((await this.#engine.read('get-s3', [ino]))[1]!);
-  }
-
-  listBuckets(after: ByteString, prefix: ByteString, limit: number): Promise<{ entries: Entry[]; truncated: boolean }> {
-    return this.#buckets.listBuckets(after, prefix, limit);
-  }
-
-  createBucket(name: ByteString, caller: Caller, mode: number): Promise<EntryReply> {
-    return this.#buckets.createBucket(name, caller, mode);
-  }
-
-  deleteBucket(name: ByteString, caller: Caller): Promise<{ attr: Attr }> {
-    return this.#buckets.deleteBucket(name, caller);
-  }
-
-  createUpload(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
-    return this.#uploads.createUpload(upload);
-  }
-
-  getUpload(uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
-    return this.#uploads.getUpload(uploadId, root, key);
-  }
-
-  putPart(uploadId: string, part: Omit<Part, 'modifiedMs'>): Promise<Part> {
-    return this.#uploads.putPart(uploadId, part);
-  }
-
-  listParts(
-    uploadId: string,
-    root: Ino,
-    key: ByteString,
-    afterNumber: number,
-    limit: number,
-  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }> {
-    return this.#uploads.listParts(uploadId, root, key, afterNumber, limit);
-  }
-
-  listUploads(
-    root: Ino,
-    prefix: ByteString,
-    afterKey: ByteString,
-    afterUploadId: string,
-    limit: number,
-  ): Promise<{ uploads: Upload[]; truncated: boolean }> {
-    return this.#uploads.listUploads(root, prefix, afterKey, afterUploadId, limit);
-  }
-
-  abortUpload(uploadId: string, root: Ino, key: ByteString): Promise<void> {
-    return this.#uploads.abortUpload(uploadId, root, key);
-  }
-
-  completedUpload(uploadId: string): Promise<{ etag: string } | undefined> {
-    return this.#uploads.completedUpload(uploadId);
   }
 }
 

@@ -1,11 +1,11 @@
 /** Background work: packing inline bytes, freeing removed inodes and dead slices. */
 
+import type { InlineSlice, PackSwap } from '../../base/slices.ts';
 import type { Ino } from '../../base/vocabulary.ts';
 import { decodeNumber, readU64, writeI64 } from '../codec/codec.ts';
-import { noteInlineTotal } from '../codec/pieces.ts';
-import type { InlineSlice, MetaUpkeep, PackSwap } from '../meta.ts';
+import type { MetaUpkeep } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
-import { inlineQueueOf } from './inline-queue.ts';
+import type { InlineLedger } from './inline-ledger.ts';
 
 /** A pack that is not complete after this long is given up: its object may be deleted, no record points there. */
 const PACK_MS_MAX = 600_000;
@@ -17,13 +17,16 @@ const REPLY_MAX = 4_000;
 const REAP_RECORDS_MAX = 4_000;
 const REAP_NOW_MAX = 100;
 
-export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
+export class UpkeepScripts implements MetaUpkeep {
   readonly #engine: Engine;
   /** Sizes of the slices that deadSlices() answered: `gc` holds `id:size`. */
   readonly #dead = new Map<number, number>();
 
-  constructor(engine: Engine) {
+  readonly #inline: InlineLedger;
+
+  constructor(engine: Engine, inline: InlineLedger) {
     this.#engine = engine;
+    this.#inline = inline;
   }
 
   async inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]> {
@@ -50,9 +53,8 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
       packed.writeUInt32LE(swap.packOffset, at + 20);
     });
     const reply = await this.#engine.mutate('pack-swap', [packId, packBytes, packed]);
-    noteInlineTotal(this.#engine, reply[2]);
-    const queue = inlineQueueOf(this.#engine);
-    for (const { inlineId, ino, chunkIndex } of swaps) queue.remove({ id: inlineId, ino, chunkIndex });
+    this.#inline.noteTotal(decodeNumber(reply[2]));
+    for (const { inlineId, ino, chunkIndex } of swaps) this.#inline.remove({ id: inlineId, ino, chunkIndex });
     return decodeNumber(reply[1]);
   }
 
@@ -62,7 +64,7 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
 
   async reap(limit: number): Promise<{ reaped: number; more: boolean }> {
     const reply = await this.#engine.mutate('reap', [limit, REAP_RECORDS_MAX]);
-    noteInlineTotal(this.#engine, reply[3]);
+    this.#inline.noteTotal(decodeNumber(reply[3]));
     return { reaped: decodeNumber(reply[1]), more: reply[2] === 1 };
   }
 
@@ -70,7 +72,7 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
     for (let from = 0; from < inos.length; from += REAP_NOW_MAX) {
       const batch = inos.slice(from, from + REAP_NOW_MAX);
       const reply = await this.#engine.mutate('reap-now', [REAP_RECORDS_MAX, ...batch]);
-      noteInlineTotal(this.#engine, reply[1]);
+      this.#inline.noteTotal(decodeNumber(reply[1]));
     }
   }
 
@@ -98,15 +100,14 @@ export class UpkeepOps implements Omit<MetaUpkeep, 'cleanSessions'> {
 
   /** The oldest of this session's slices that still wait; forgets those that were overwritten, removed or packed. */
   async #ownSlices(limit: number): Promise<InlineSlice[]> {
-    const queue = inlineQueueOf(this.#engine);
     for (;;) {
-      const oldest = queue.oldest(Math.min(limit, ALIVE_BATCH));
+      const oldest = this.#inline.oldest(Math.min(limit, ALIVE_BATCH));
       if (oldest.length === 0) return [];
       const reply = await this.#engine.read('inline-alive', oldest.map(packMember));
       const alive = (reply[1] as Buffer).toString('latin1');
       const waiting = oldest.filter((slice, i) => {
         if (alive[i] === '1') return true;
-        queue.remove(slice);
+        this.#inline.remove(slice);
         return false;
       });
       if (waiting.length > 0) return waiting;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ByteString, Ino, S3Record } from '../../base/vocabulary.ts';
 import { decodeNumber, readU64 } from '../codec/codec.ts';
 import { packJson, packXattrs, unpackJson, unpackXattrs } from '../codec/s3-record.ts';
-import type { Part, Upload } from '../meta.ts';
+import type { MetaUploads, Part, Upload } from '../meta.ts';
 import type { Reply } from '../redis/connection.ts';
 import type { Engine } from '../redis/engine.ts';
 
@@ -11,14 +11,14 @@ const ID_RANDOM_BYTES = 16;
 const LIST_LIMIT_MAX = 1_000;
 const PARTS_LIMIT_MAX = 10_000;
 
-export class UploadOps {
+export class UploadScripts implements MetaUploads {
   readonly #engine: Engine;
 
   constructor(engine: Engine) {
     this.#engine = engine;
   }
 
-  async createUpload(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
+  async create(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
     const { root, key, owner, s3, checksumAlgorithm, xattrs } = upload;
     const reply = await this.#engine.mutate('create-upload', [
       root,
@@ -32,7 +32,7 @@ export class UploadOps {
     return { ...upload, uploadId: (reply[1] as Buffer).toString('latin1'), initiatedMs: decodeNumber(reply[2]) };
   }
 
-  async getUpload(uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
+  async get(uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
     const reply = await this.#engine.read('get-upload', [bytes(uploadId), root, bytes(key)]);
     return decodeUpload(uploadId, reply.slice(1) as Buffer[]);
   }
@@ -58,7 +58,7 @@ export class UploadOps {
     return { upload: decodeUpload(uploadId, reply[1] as Buffer[]), parts, truncated: reply[2] === 1 };
   }
 
-  async listUploads(
+  async list(
     root: Ino,
     prefix: ByteString,
     afterKey: ByteString,
@@ -76,11 +76,11 @@ export class UploadOps {
     return { uploads, truncated: reply[1] === 1 };
   }
 
-  async abortUpload(uploadId: string, root: Ino, key: ByteString): Promise<void> {
+  async abort(uploadId: string, root: Ino, key: ByteString): Promise<void> {
     await this.#engine.mutate('abort-upload', [bytes(uploadId), root, bytes(key)]);
   }
 
-  async completedUpload(uploadId: string): Promise<{ etag: string } | undefined> {
+  async completed(uploadId: string): Promise<{ etag: string } | undefined> {
     const etag = (await this.#engine.command('GET', [
       Buffer.from(this.#engine.key(`done:${uploadId}`), 'latin1'),
     ])) as Buffer | null;

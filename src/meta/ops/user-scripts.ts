@@ -1,9 +1,10 @@
 /** S3 users of the volume, in the hash `users`: name -> JSON. */
 import { FsError } from '../../base/errors.ts';
 import type { User } from '../../base/vocabulary.ts';
+import type { MetaUsers } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 
-export class Users {
+export class UserScripts implements MetaUsers {
   readonly #engine: Engine;
 
   constructor(engine: Engine) {

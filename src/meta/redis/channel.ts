@@ -6,7 +6,7 @@
  * means pushes may have been missed; listeners hear it at once and everything cached must expire.
  */
 import type { Logger } from '../../base/log.ts';
-import type { Invalidation } from '../../base/vocabulary.ts';
+import type { VolumeEvents } from '../../base/volume-events.ts';
 import { decodeInvalidations } from '../codec/codec.ts';
 import { type ConnectionOptions, type RedisConnection, RedisSubscriber } from './connection.ts';
 
@@ -21,13 +21,13 @@ export interface ChannelOptions {
   /** Time between pings, ms. */
   pingMs: number;
   logger: Logger;
+  events: VolumeEvents;
 }
 
 export class Channel {
   readonly #options: ChannelOptions;
   readonly #pingChannel: string;
-  readonly #invalidateListeners: ((batch: Invalidation[]) => void)[] = [];
-  readonly #healthListeners: ((healthy: boolean) => void)[] = [];
+  #echoed: () => void = () => {};
   #subscriber: RedisSubscriber | undefined;
   #timer: NodeJS.Timeout | undefined;
   #healthy = false;
@@ -71,16 +71,6 @@ export class Channel {
     return this.#healthy;
   }
 
-  onInvalidate(listener: (batch: Invalidation[]) => void): void {
-    this.#invalidateListeners.push(listener);
-  }
-
-  /** Hears changes of health; a channel that is broken now is told at once. */
-  onChannel(listener: (healthy: boolean) => void): void {
-    this.#healthListeners.push(listener);
-    if (!this.#healthy) listener(false);
-  }
-
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -92,11 +82,10 @@ export class Channel {
     if (this.#healthy) return Promise.resolve();
     return new Promise((resolve) => {
       const limit = setTimeout(resolve, Math.min(PONG_PERIODS * this.#options.pingMs, FIRST_ECHO_MS_MAX));
-      this.#healthListeners.push((healthy) => {
-        if (!healthy) return;
+      this.#echoed = () => {
         clearTimeout(limit);
         resolve();
-      });
+      };
     });
   }
 
@@ -123,7 +112,7 @@ export class Channel {
     try {
       const { sid, batch } = decodeInvalidations(message);
       if (sid === this.#options.sid) return;
-      for (const listener of this.#invalidateListeners) listener(batch);
+      this.#options.events.emit('invalidated', batch);
     } catch (error) {
       // A message nobody can read may have named anything: expire everything, as after a broken channel.
       this.#options.logger.error({ error: (error as Error).message }, 'damaged message on the push channel');
@@ -156,6 +145,7 @@ export class Channel {
     this.#healthy = healthy;
     if (healthy) this.#options.logger.info({}, 'push channel healthy');
     else this.#options.logger.warn({ reason }, 'push channel broken: cached metadata expires at once');
-    for (const listener of this.#healthListeners) listener(healthy);
+    if (healthy) this.#echoed();
+    this.#options.events.emit('channel', healthy);
   }
 }

@@ -84,7 +84,7 @@ export class Durability {
   }
 
   /** Resolves when everything acknowledged before the call is durable. @throws FsError EIO. */
-  durable(): Promise<void> {
+  reached(): Promise<void> {
     if (this.#way.round === undefined) return Promise.resolve();
     if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running.then(
@@ -98,7 +98,7 @@ export class Durability {
     clearInterval(this.#timer);
     this.#measure = this.#way.record !== undefined;
     try {
-      await this.durable();
+      await this.reached();
       await this.#recording;
     } finally {
       await this.#way.close?.();
@@ -140,7 +140,7 @@ export class Durability {
     if (mutationCount === this.#syncedCount && isRecorded) return;
     this.#measure = !isRecorded;
     if (this.#running !== undefined && isRecorded) return;
-    this.durable().catch((error: Error) => {
+    this.reached().catch((error: Error) => {
       this.#engine.logger.error({ error: error.message }, 'the log of Redis could not be written to disk');
     });
   }

@@ -8,6 +8,7 @@
  */
 import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import type { VolumeEvents } from '../../base/volume-events.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
 import type { Script, ScriptLibrary } from './script-library.ts';
 import { ServerClock } from './server-clock.ts';
@@ -21,8 +22,7 @@ export interface EngineOptions {
   prefix: string;
   sid: number;
   logger: Logger;
-  /** Bytes that all inline slices of the volume may hold together. */
-  inlineBudgetBytes: number;
+  events: VolumeEvents;
 }
 
 /**
@@ -36,9 +36,6 @@ export class Engine {
   readonly prefix: string;
   readonly sid: number;
   readonly logger: Logger;
-  readonly inlineBudgetBytes: number;
-  /** Share of the inline budget in use, 0..1, as the last commit's reply told. */
-  inlineFill = 0;
   /** Set while the session is being ended on purpose: nobody needs to hear that it is gone. */
   closing = false;
   /** Mutations answered so far: tells durability whether there is anything new. */
@@ -47,7 +44,7 @@ export class Engine {
   readonly #sequences: number[] = new Array(SLOT_COUNT).fill(0);
   readonly #freeSlots: number[] = Array.from({ length: SLOT_COUNT }, (_, i) => SLOT_COUNT - 1 - i);
   readonly #waiting: ((slot: number) => void)[] = [];
-  readonly #fencedListeners: (() => void)[] = [];
+  readonly #events: VolumeEvents;
   readonly clock = new ServerClock();
   #fenced = false;
 
@@ -57,7 +54,7 @@ export class Engine {
     this.prefix = options.prefix;
     this.sid = options.sid;
     this.logger = options.logger;
-    this.inlineBudgetBytes = options.inlineBudgetBytes;
+    this.#events = options.events;
   }
 
   /** The whole key of this volume. */
@@ -119,12 +116,7 @@ export class Engine {
     this.#fenced = true;
     if (this.closing) return;
     this.logger.error({ sid: this.sid }, 'this session was suspended past its lease and is fenced; mount again');
-    for (const listener of this.#fencedListeners) listener();
-  }
-
-  onFenced(listener: () => void): void {
-    this.#fencedListeners.push(listener);
-    if (this.#fenced) listener();
+    this.#events.emit('fenced', true);
   }
 
   async #run(script: Script, keysAndArgs: Argument[]): Promise<Reply> {

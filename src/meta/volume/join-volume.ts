@@ -1,5 +1,7 @@
-/** Joining a volume: connection, session, push channel, durability. RedisMeta is built on what this gives. */
+/** Joining a volume: connection, session, push channel, durability. The facets are put on what this gives (open-meta.ts). */
 import { type Logger, silentLogger } from '../../base/log.ts';
+import { VolumeEvents } from '../../base/volume-events.ts';
+import { InlineLedger } from '../ops/inline-ledger.ts';
 import { Channel } from '../redis/channel.ts';
 import { type ConnectionOptions, RedisConnection } from '../redis/connection.ts';
 import { Durability, type DurabilityOptions } from '../redis/durability.ts';
@@ -38,6 +40,8 @@ export interface OpenOptions extends ConnectOptions {
 
 /** A joined volume, before the operations are put on it. */
 export interface JoinedVolume {
+  events: VolumeEvents;
+  inline: InlineLedger;
   session: Session;
   channel: Channel;
   durability: Durability;
@@ -56,6 +60,7 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
   const leaseMs = options.leaseMs ?? 60_000;
   const logger = connect.logger;
   const connection = await RedisConnection.open(connect);
+  const events = new VolumeEvents();
   let session: Session | undefined;
   let channel: Channel | undefined;
   try {
@@ -69,15 +74,24 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
       leaseMs,
       heartbeatMs: options.heartbeatMs ?? Math.max(1, Math.floor(leaseMs / 3)),
       graceMs: options.graceMs,
-      inlineBudgetBytes: options.inlineBudgetBytes ?? defaultInlineBudget(connection.info.maxMemoryBytes),
+      events,
     });
     const { engine } = session;
     const pingMs = options.pingMs ?? 1_000;
-    channel = await Channel.open({ connection, connectionOptions: connect, prefix, sid: engine.sid, pingMs, logger });
+    channel = await Channel.open({
+      connection,
+      connectionOptions: connect,
+      prefix,
+      sid: engine.sid,
+      pingMs,
+      logger,
+      events,
+    });
     const durability = await Durability.open(engine, connect, options.durability ?? { kind: 'external' });
     // Tools come and go; who serves says once what its answers are worth.
     if (durability.atRisk && options.kind !== 'tool') logger.warn({ redis: connect.location.display }, durability.text);
-    return { session, channel, durability };
+    const budgetBytes = options.inlineBudgetBytes ?? defaultInlineBudget(connection.info.maxMemoryBytes);
+    return { events, inline: new InlineLedger(budgetBytes, events), session, channel, durability };
   } catch (error) {
     channel?.close();
     await session?.close();

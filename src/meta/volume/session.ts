@@ -5,8 +5,10 @@
 import { hostname } from 'node:os';
 import { FsError, SessionLostError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { SessionInfo, VolumeFormat } from '../../base/vocabulary.ts';
+import type { SessionInfo, VolumeFormat, VolumeUsage } from '../../base/vocabulary.ts';
+import type { VolumeEvents } from '../../base/volume-events.ts';
 import { decodeNumber } from '../codec/codec.ts';
+import type { MetaSession } from '../meta.ts';
 import { type RedisConnection, RedisReplyError, type Reply } from '../redis/connection.ts';
 import { Engine } from '../redis/engine.ts';
 import type { Script, ScriptLibrary } from '../redis/script-library.ts';
@@ -27,10 +29,10 @@ export interface SessionOptions {
   heartbeatMs: number;
   /** How long removed inodes wait for sessions that may have them open; undefined leaves the volume's setting. */
   graceMs: number | undefined;
-  inlineBudgetBytes: number;
+  events: VolumeEvents;
 }
 
-export class Session {
+export class Session implements MetaSession {
   readonly engine: Engine;
   readonly format: VolumeFormat;
   readonly #renew: Script;
@@ -58,9 +60,9 @@ export class Session {
       throw new UserError(`no volume at ${connection.location.display}; make one with: janusfs format URL --store ...`);
     }
     const format = readFormat(reply[4]!);
-    const { logger, inlineBudgetBytes } = options;
+    const { logger, events } = options;
     const sid = decodeNumber(reply[1]);
-    const engine = new Engine({ connection, scripts, prefix, sid, logger, inlineBudgetBytes });
+    const engine = new Engine({ connection, scripts, prefix, sid, logger, events });
     engine.clock.learn(timeUs(reply[2]!, reply[3]!), sentMs);
     const session = new Session(engine, format, scripts.get('session-renew'));
     session.#timer = setInterval(() => void session.beat(), options.heartbeatMs);
@@ -97,6 +99,17 @@ export class Session {
       if (done![0] === 0x31 /* 1 */) ended += 1;
     }
     return ended;
+  }
+
+  get sid(): number {
+    return this.engine.sid;
+  }
+
+  async usage(): Promise<VolumeUsage> {
+    const key = this.engine.key('n');
+    const reply = (await this.engine.command('HMGET', [key, 'bytes', 'inodes', 'inline'])) as (Buffer | null)[];
+    const [usedBytes = 0, usedInodes = 0, inlineBytes = 0] = reply.map((count) => Number(count?.toString() ?? 0));
+    return { usedBytes, usedInodes, inlineBytes };
   }
 
   /** All sessions the volume knows, lost ones included until they are cleaned. */

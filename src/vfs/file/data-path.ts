@@ -3,8 +3,8 @@
  * The two layers do not know each other.
  */
 
-import type { FileMap, Ino } from '../../base/vocabulary.ts';
-import type { FileChunkMap } from '../../chunk/chunks.ts';
+import type { FileMap } from '../../base/slices.ts';
+import type { Ino } from '../../base/vocabulary.ts';
 import type { Meta } from '../../meta/meta.ts';
 import { SliceIds } from '../../meta/ops/slice-ids.ts';
 import type { AttrCache } from '../cache/attr-cache.ts';
@@ -21,13 +21,13 @@ export class DataPath {
   constructor(meta: Meta, attrs: AttrCache, inlineBytesMax: number) {
     this.meta = meta;
     this.attrs = attrs;
-    this.slices = new SliceIds(meta);
+    this.slices = new SliceIds(meta.data);
     this.#inlineBytesMax = inlineBytesMax;
   }
 
   /** Largest commit that may travel inline now: less as the volume's inline budget fills, 0 near its end. */
   inlineBytesMax(): number {
-    const fill = this.meta.inlineFill();
+    const fill = this.meta.data.inlineFill();
     if (fill < 0.5) return this.#inlineBytesMax;
     if (fill < 0.75) return Math.min(this.#inlineBytesMax, 16 * 1024);
     if (fill < 0.9) return Math.min(this.#inlineBytesMax, 4 * 1024);
@@ -35,19 +35,12 @@ export class DataPath {
   }
 
   /** Reads slice maps; the attributes that come along feed the cache. 1 round trip. */
-  async readMap(ino: Ino, chunkIndex: number, count: number): Promise<FileChunkMap> {
+  async readMap(ino: Ino, chunkIndex: number, count: number): Promise<FileMap> {
     for (let attempt = 0; ; attempt++) {
       const token = this.attrs.token();
-      const map = await this.meta.readMap(ino, chunkIndex, count, this.#inlineBytesMax);
-      this.attrs.fill(map.attr, token);
-      if (attempt >= MAP_RETRIES || !this.attrs.pushedSince(ino, token)) return toChunkMap(map);
+      const { attr, map } = await this.meta.data.readMap(ino, chunkIndex, count, this.#inlineBytesMax);
+      this.attrs.fill(attr, token);
+      if (attempt >= MAP_RETRIES || !this.attrs.pushedSince(ino, token)) return map;
     }
   }
-}
-
-/** The same map in the data layer's words. */
-export function toChunkMap(map: FileMap): FileChunkMap {
-  const chunks: FileChunkMap['chunks'] = new Map();
-  for (const chunk of map.chunks) chunks.set(chunk.chunkIndex, chunk.records);
-  return { version: map.attr.version, sizeBytes: map.attr.size, chunks, inline: map.inline };
 }

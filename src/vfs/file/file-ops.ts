@@ -90,7 +90,7 @@ export class FileOps {
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
     this.#state.whole.add(parent, name);
-    const reply = await meta.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
+    const reply = await meta.names.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
     attrs.changed(reply.entry.attr, token);
     attrs.changed(reply.parentAttr, token);
     entries.keep(parent, reply.entry, token);
@@ -108,7 +108,7 @@ export class FileOps {
     try {
       const { attrs, meta } = this.#state;
       const token = attrs.token();
-      const entry = await meta.lookup(parent, name, 'elder', ctx);
+      const entry = await meta.names.lookup(parent, name, 'elder', ctx);
       attrs.fill(entry.attr, token);
       checkRegular(entry.attr);
       checkOpen(ctx, entry.attr, flags);
@@ -128,7 +128,7 @@ export class FileOps {
     const gid = (parentAttr.mode & S_ISGID) !== 0 ? parentAttr.gid : ctx.gid;
     const { attrs, meta, files } = this.#state;
     const token = attrs.token();
-    const attr = await meta.mkHidden(S_IFREG | (mode & PERMISSION_BITS), ctx.uid, gid);
+    const attr = await meta.names.mkHidden(S_IFREG | (mode & PERMISSION_BITS), ctx.uid, gid);
     attrs.changed(attr, token);
     const file = files.acquire(attr.ino);
     file.nameless = true;
@@ -172,8 +172,9 @@ export class FileOps {
 
   async #truncate(ctx: Context, file: OpenFile, killPriv: boolean): Promise<Attr> {
     const { meta } = this.#state;
-    return (await this.#change(file, async () => ({ attr: await meta.setattr(file.ino, { size: 0, killPriv }, ctx) })))
-      .attr;
+    return (
+      await this.#change(file, async () => ({ attr: await meta.names.setattr(file.ino, { size: 0, killPriv }, ctx) }))
+    ).attr;
   }
 
   /**
@@ -257,7 +258,7 @@ export class FileOps {
   async #writeThrough(file: OpenFile, written: Promise<void> | undefined): Promise<void> {
     await written;
     await file.flush();
-    await this.#state.meta.durable();
+    await this.#state.meta.durability.reached();
   }
 
   /** close(2) of one descriptor: commits what was written. Undefined when there is nothing to do. */
@@ -269,7 +270,7 @@ export class FileOps {
   async fsync(handle: FileHandle): Promise<void> {
     checkAlive(this.#state, 'fsync');
     await fileOf(handle, 'fsync').flush();
-    await this.#state.meta.durable();
+    await this.#state.meta.durability.reached();
   }
 
   release(handle: FileHandle): Promise<void> | undefined {
@@ -289,7 +290,7 @@ export class FileOps {
     const { meta } = this.#state;
     const killPriv = ctx.uid !== 0;
     await file.exclusive(() =>
-      this.#change(file, async () => ({ attr: await meta.fallocate(file.ino, mode, offset, length, killPriv) })),
+      this.#change(file, async () => ({ attr: await meta.data.fallocate(file.ino, mode, offset, length, killPriv) })),
     );
   }
 
@@ -298,7 +299,7 @@ export class FileOps {
     const { capacityBytes } = this.#state.options;
     // The usage costs a trip: only who asks for a good part of the volume pays it.
     if (bytes <= capacityBytes / ROOM_SHARE) return;
-    const { usedBytes } = await this.#state.meta.usage();
+    const { usedBytes } = await this.#state.meta.session.usage();
     if (bytes > capacityBytes - usedBytes) throw new FsError('ENOSPC', 'fallocate');
   }
 
@@ -308,7 +309,7 @@ export class FileOps {
     const file = fileOf(handle, 'lseek');
     if (offset < 0) throw new FsError('ENXIO', 'lseek');
     await file.flush();
-    return await this.#state.meta.seek(file.ino, offset, whence);
+    return await this.#state.meta.data.seek(file.ino, offset, whence);
   }
 
   /** Shares the source's slices with the target: moves no bytes. Answers the bytes copied, fewer at the source's end. */
@@ -337,7 +338,7 @@ export class FileOps {
       if (most <= 0) return 0;
       const killPriv = ctx.uid !== 0;
       const { copied } = await this.#change(to, () =>
-        this.#state.meta.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv),
+        this.#state.meta.data.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv),
       );
       return copied;
     });

@@ -7,17 +7,9 @@
  * Truncation, range operations and explicit times take the lock: they flush first, and writes wait until they are done.
  */
 
+import type { CommitReply, FileMap, Piece } from '../../base/slices.ts';
 import { type Attr, allocatedBytes, FLAG_SPARSE, type Ino } from '../../base/vocabulary.ts';
-import type {
-  ChunkStore,
-  CommitResult,
-  CommitSink,
-  FileChunkMap,
-  FileReader,
-  FileWriter,
-  Piece,
-} from '../../chunk/chunks.ts';
-import type { CommitReply } from '../../meta/meta.ts';
+import type { ChunkStore, CommitSink, FileReader, FileWriter } from '../../chunk/chunks.ts';
 import { timestampOf } from '../../meta/redis/server-clock.ts';
 import { KernelPages } from '../cache/kernel-pages.ts';
 import type { DataPath } from './data-path.ts';
@@ -30,8 +22,6 @@ const EMPTY = Buffer.alloc(0);
 
 /** What an open file tells the rest of the virtual file system. */
 export interface OpenFileEvents {
-  /** What a commit brought, and how many records the chunks it touched have now. */
-  committed(ino: Ino, pieces: readonly Piece[], counts: CommitReply['recordCounts']): void;
   /** What the mount's kernel believes about the inode's attributes is no longer so. Resolves when it has been told. */
   attributesStale(ino: Ino): Promise<void> | undefined;
   /** Nor about its content. */
@@ -59,7 +49,7 @@ export class OpenFile {
   #unflushed = false;
   #flushing: Promise<void> | undefined;
   #flushTurn = 0;
-  #early: Promise<FileChunkMap> | undefined;
+  #early: Promise<FileMap> | undefined;
   #hasMap = false;
   /** What was shown of the pending writes; undefined when nobody asked. */
   #shown: Attr | undefined;
@@ -214,12 +204,12 @@ export class OpenFile {
     if (!this.#data.attrs.healthy) this.contentChanged();
     this.#reader ??= this.#chunks.reader(this.ino, {
       readMap: (ino, chunkIndex, count) => this.#readMap(ino, chunkIndex, count),
-      readInline: (ids) => this.#data.meta.readInline(ids),
+      readInline: (ids) => this.#data.meta.data.readInline(ids),
     });
     return this.#reader.read(offset, length);
   }
 
-  #readMap(ino: Ino, chunkIndex: number, count: number): Promise<FileChunkMap> {
+  #readMap(ino: Ino, chunkIndex: number, count: number): Promise<FileMap> {
     const early = this.#early;
     this.#early = undefined;
     this.#hasMap = true;
@@ -257,7 +247,7 @@ export class OpenFile {
 
   async #committedSize(): Promise<number> {
     const token = this.#data.attrs.token();
-    return this.#data.attrs.fill(await this.#data.meta.getattr(this.ino), token).size;
+    return this.#data.attrs.fill(await this.#data.meta.names.getattr(this.ino), token).size;
   }
 
   async #flushNow(writer: FileWriter): Promise<void> {
@@ -284,7 +274,7 @@ export class OpenFile {
     return {
       reserveSliceId: () => this.#data.slices.take(),
       inlineBytesMax: () => this.#data.inlineBytesMax(),
-      nowUs: () => this.#data.meta.serverNowUs(),
+      nowUs: () => this.#data.meta.clock.nowUs(),
       commit: (ino, pieces, options) => this.#commit(ino, pieces, options),
     };
   }
@@ -293,10 +283,10 @@ export class OpenFile {
     ino: Ino,
     pieces: Piece[],
     options: { append: boolean; lastWriteUs: number; killPriv: boolean },
-  ): Promise<CommitResult> {
+  ): Promise<CommitReply> {
     const { attrs, meta } = this.#data;
     const token = attrs.token();
-    const reply = await meta.commit({
+    const reply = await meta.data.commit({
       ino,
       pieces,
       placement: options.append ? 'append' : 'write',
@@ -309,16 +299,9 @@ export class OpenFile {
     if (options.killPriv) this.#dropsSetId = false;
     // The data layer brings the reader's map forward; a map that is still on its way is older than this commit.
     this.#early = undefined;
-    this.#events.committed(ino, pieces, reply.recordCounts);
     if (options.append) this.#checkPlacement(pieces, reply.offset);
     this.#checkShown(attr);
-    return {
-      version: attr.version,
-      sizeBytes: attr.size,
-      offset: reply.offset,
-      inlineIds: reply.inlineIds,
-      recordCounts: reply.recordCounts,
-    };
+    return reply;
   }
 
   #noteAppend(writer: FileWriter, offset: number, length: number): void {

@@ -150,7 +150,7 @@ export class OpenFiles {
     try {
       const token = this.#data.attrs.token();
       const found = new Set<Ino>();
-      for (const attr of await this.#meta.sustain(inos)) {
+      for (const attr of await this.#meta.names.sustain(inos)) {
         this.#data.attrs.fill(attr, token);
         found.add(attr.ino);
         const file = this.#open.get(attr.ino);
@@ -178,7 +178,7 @@ export class OpenFiles {
       const batch = this.#reapQueue.splice(0, REAP_BATCH).filter((ino) => !this.#sustainIfOpen(ino));
       if (batch.length === 0) continue;
       try {
-        await this.#meta.reapNow(batch);
+        await this.#meta.upkeep.reapNow(batch);
       } catch (error) {
         // They wait for their grace period then; nothing is lost.
         this.#logger.warn({ count: batch.length, err: String(error) }, 'freeing unlinked files at once failed');
@@ -198,7 +198,7 @@ export class OpenFiles {
   async #sustain(file: OpenFile): Promise<void> {
     try {
       const token = this.#data.attrs.token();
-      const attrs = await this.#meta.sustain([file.ino]);
+      const attrs = await this.#meta.names.sustain([file.ino]);
       for (const attr of attrs) this.#data.attrs.changed(attr, token);
       file.gone = attrs.length === 0;
     } catch (error) {
@@ -247,7 +247,7 @@ export class OpenFiles {
     this.#chunks.forgetInode(file.ino);
     file.closeReader();
     await file.closeWriter();
-    await this.#meta.release(file.ino);
+    await this.#meta.names.release(file.ino);
   }
 
   #retire(file: OpenFile): void {

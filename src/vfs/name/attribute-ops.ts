@@ -40,7 +40,7 @@ export class AttributeOps {
   async #setattr(ctx: Context, ino: Ino, changes: SetattrRequest): Promise<Attr> {
     const { attrs, meta, files } = this.#state;
     const token = attrs.token();
-    const attr = await meta.setattr(ino, changes, ctx);
+    const attr = await meta.names.setattr(ino, changes, ctx);
     attrs.changed(attr, token);
     if (changes.size !== undefined) files.contentChanged(ino, attr.version);
     return shownAttr(this.#state, attr);
@@ -51,7 +51,7 @@ export class AttributeOps {
     checkXattrName('getxattr', ctx, name, 'read');
     const attr = await storedAttr(this.#state, ino);
     if ((attr.flags & FLAG_XATTR) === 0) throw new FsError('ENODATA', 'getxattr');
-    return await this.#state.meta.getxattr(ino, name);
+    return await this.#state.meta.names.getxattr(ino, name);
   }
 
   async setxattr(ctx: Context, ino: Ino, name: string, value: Buffer, flags: number): Promise<void> {
@@ -60,14 +60,14 @@ export class AttributeOps {
     checkXattrValue(value);
     const mode = xattrMode(flags);
     const token = this.#state.attrs.token();
-    this.#state.attrs.changed(await this.#state.meta.setxattr(ino, name, value, mode), token);
+    this.#state.attrs.changed(await this.#state.meta.names.setxattr(ino, name, value, mode), token);
   }
 
   async listxattr(ctx: Context, ino: Ino): Promise<string[]> {
     checkAlive(this.#state, 'listxattr');
     const attr = await storedAttr(this.#state, ino);
     if ((attr.flags & FLAG_XATTR) === 0) return [];
-    const names = await this.#state.meta.listxattr(ino);
+    const names = await this.#state.meta.names.listxattr(ino);
     return names.filter((name) => isVisibleXattr(ctx, name));
   }
 
@@ -75,12 +75,12 @@ export class AttributeOps {
     checkAlive(this.#state, 'removexattr');
     checkXattrName('removexattr', ctx, name, 'write');
     const token = this.#state.attrs.token();
-    this.#state.attrs.changed(await this.#state.meta.removexattr(ino, name), token);
+    this.#state.attrs.changed(await this.#state.meta.names.removexattr(ino, name), token);
   }
 
   async statfs(): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }> {
     checkAlive(this.#state, 'statfs');
-    const usage = await this.#state.meta.usage();
+    const usage = await this.#state.meta.session.usage();
     const { capacityBytes, capacityInodes } = this.#state.options;
     return { ...usage, totalBytes: capacityBytes, totalInodes: capacityInodes };
   }

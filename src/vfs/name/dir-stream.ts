@@ -5,7 +5,7 @@
  */
 import { FsError } from '../../base/errors.ts';
 import { type Attr, type ByteString, type Entry, type Ino, S_IFDIR, S_IFMT } from '../../base/vocabulary.ts';
-import type { MetaNamespace } from '../../meta/meta.ts';
+import type { MetaNames } from '../../meta/meta.ts';
 import type { AttrCache, Token } from '../cache/attr-cache.ts';
 import type { DirEntry, DirHandle } from '../vfs.ts';
 import { CookieTable } from './cookie-table.ts';
@@ -36,7 +36,7 @@ interface Page {
 }
 
 export interface DirSources {
-  meta: Pick<MetaNamespace, 'readdir'>;
+  names: Pick<MetaNames, 'readdir'>;
   attrs: AttrCache;
   /** Attributes as this process must show them (unflushed writes). */
   shown(attr: Attr): Attr;
@@ -146,9 +146,9 @@ export class DirStream implements DirHandle {
   }
 
   async #fetch(cursor: ByteString, limit: number): Promise<FetchedPage> {
-    const { meta, attrs } = this.#from;
+    const { names, attrs } = this.#from;
     const token = attrs.token();
-    const { entries, end } = await meta.readdir(this.ino, cursor, limit);
+    const { entries, end } = await names.readdir(this.ino, cursor, limit);
     for (const entry of entries) attrs.fill(entry.attr, token);
     return { start: cursor, entries, end, token };
   }

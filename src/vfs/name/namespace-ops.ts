@@ -40,7 +40,7 @@ export class NamespaceOps {
     }
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
-      const entry = await meta.lookup(parent, name, kind, ctx);
+      const entry = await meta.names.lookup(parent, name, kind, ctx);
       // An escaped name is the younger entry's only: one entry, one name.
       if (kind !== 'elder' && !entry.younger) throw new FsError('ENOENT', 'lookup');
       const ino = entry.attr.ino;
@@ -100,7 +100,11 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.whole.add(parent, name);
-    return this.#made(parent, await this.#state.meta.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }), token);
+    return this.#made(
+      parent,
+      await this.#state.meta.names.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }),
+      token,
+    );
   }
 
   async symlink(ctx: Context, parent: Ino, shown: ByteString, target: Buffer): Promise<Entry> {
@@ -111,7 +115,11 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.whole.add(parent, name);
-    return this.#made(parent, await this.#state.meta.symlink({ parent, name, uid, gid, target, caller: ctx }), token);
+    return this.#made(
+      parent,
+      await this.#state.meta.names.symlink({ parent, name, uid, gid, target, caller: ctx }),
+      token,
+    );
   }
 
   async link(ctx: Context, ino: Ino, newParent: Ino, shown: ByteString): Promise<Entry> {
@@ -119,28 +127,28 @@ export class NamespaceOps {
     const name = newName('link', shown);
     const token = this.#state.attrs.token();
     this.#state.whole.add(newParent, name);
-    const entry = this.#made(newParent, await this.#state.meta.link(ino, newParent, name, ctx), token);
+    const entry = this.#made(newParent, await this.#state.meta.names.link(ino, newParent, name, ctx), token);
     this.#state.files.named(ino);
     return this.#shown(entry);
   }
 
   async readlink(ino: Ino): Promise<Buffer> {
     checkAlive(this.#state, 'readlink');
-    return await this.#state.meta.readlink(ino);
+    return await this.#state.meta.names.readlink(ino);
   }
 
   async unlink(ctx: Context, parent: Ino, shown: ByteString): Promise<void> {
     checkAlive(this.#state, 'unlink');
     const { name, kind } = existingName('unlink', shown);
     const token = this.#state.attrs.token();
-    this.#removed(parent, name, await this.#state.meta.unlink(parent, name, kind, ctx), token);
+    this.#removed(parent, name, await this.#state.meta.names.unlink(parent, name, kind, ctx), token);
   }
 
   async rmdir(ctx: Context, parent: Ino, shown: ByteString): Promise<void> {
     checkAlive(this.#state, 'rmdir');
     const { name, kind } = existingName('rmdir', shown);
     const token = this.#state.attrs.token();
-    const reply = await this.#state.meta.rmdir(parent, name, kind, ctx);
+    const reply = await this.#state.meta.names.rmdir(parent, name, kind, ctx);
     this.#removed(parent, name, reply, token);
     this.#state.whole.forget(reply.attr.ino);
   }
@@ -160,7 +168,7 @@ export class NamespaceOps {
     const token = attrs.token();
     whole.add(newParent, to.name);
     if (mode === 'exchange') whole.add(parent, from.name);
-    const reply = await meta.rename({
+    const reply = await meta.names.rename({
       parent,
       name: from.name,
       kind: from.kind,

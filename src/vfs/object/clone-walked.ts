@@ -18,8 +18,8 @@ export async function cloneWalked(
 ): Promise<void> {
   if (range.length === 0) return;
   try {
-    const { copied } = await meta.cloneRange(source.ino, range.offset, target, 0, range.length);
-    const now = await meta.getattr(source.ino);
+    const { copied } = await meta.data.cloneRange(source.ino, range.offset, target, 0, range.length);
+    const now = await meta.names.getattr(source.ino);
     if (copied === range.length && now.version === source.version) return;
   } catch (error) {
     if (!isFsError(error, 'ENOENT')) throw error;

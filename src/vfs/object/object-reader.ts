@@ -2,11 +2,11 @@
  * Reads an object as it was when its key was walked. Slices are immutable and outlive their last record by a grace
  * period, so the slice map of that moment is all it takes: later writes, a PUT over the key or its removal do not show.
  */
+
 import { FsError } from '../../base/errors.ts';
 import { CHUNK_BYTES } from '../../base/slice-record.ts';
-import type { FileMap } from '../../base/vocabulary.ts';
-import type { FileChunkMap, FileReader } from '../../chunk/chunks.ts';
-import { toChunkMap } from '../file/data-path.ts';
+import type { FileMap } from '../../base/slices.ts';
+import type { FileReader } from '../../chunk/chunks.ts';
 import type { OpenFile } from '../file/open-file.ts';
 import type { ObjectReader } from '../vfs.ts';
 import type { VfsState } from '../vfs-state.ts';
@@ -24,7 +24,7 @@ export class SnapshotReader implements ObjectReader {
   readonly #file: OpenFile;
   readonly #version: number;
   /** The map that came with the walk, until the reader has it. */
-  #early: FileChunkMap | undefined;
+  #early: FileMap | undefined;
   #reader: FileReader | undefined;
   #whole: Buffer | undefined;
   #closed = false;
@@ -35,10 +35,10 @@ export class SnapshotReader implements ObjectReader {
     this.#version = version;
     this.sizeBytes = sizeBytes;
     this.#file = state.files.acquire(ino);
-    if (map === undefined || map.attr.version !== version) return;
+    if (map === undefined || map.version !== version) return;
     this.#whole = wholeInline(map, sizeBytes);
     if (this.#whole === undefined && sizeBytes <= CHUNK_BYTES) {
-      this.#early = this.#withHoles(toChunkMap(map), 0, 1);
+      this.#early = this.#withHoles(map, 0, 1);
     }
   }
 
@@ -50,7 +50,7 @@ export class SnapshotReader implements ObjectReader {
     if (this.#whole !== undefined) return this.#whole.subarray(offset, offset + length);
     this.#reader ??= this.#state.chunks.reader(nextPrivateIno--, {
       readMap: (_ino, chunkIndex, count) => this.#readMap(chunkIndex, count),
-      readInline: (ids) => this.#state.meta.readInline(ids),
+      readInline: (ids) => this.#state.meta.data.readInline(ids),
     });
     const bytes = this.#reader.read(offset, length);
     return bytes instanceof Promise ? bytes.then((read) => checkLength(read, length)) : checkLength(bytes, length);
@@ -66,7 +66,7 @@ export class SnapshotReader implements ObjectReader {
     void this.#state.files.release(this.#file);
   }
 
-  async #readMap(chunkIndex: number, count: number): Promise<FileChunkMap> {
+  async #readMap(chunkIndex: number, count: number): Promise<FileMap> {
     const early = this.#early;
     this.#early = undefined;
     // If the reader asks for it a second time, its bytes have moved (packing, compaction): then it is read anew.
@@ -81,7 +81,7 @@ export class SnapshotReader implements ObjectReader {
   }
 
   /** Says of chunks without records that they have none, so that nobody asks for them later. */
-  #withHoles(map: FileChunkMap, first: number, count: number): FileChunkMap {
+  #withHoles(map: FileMap, first: number, count: number): FileMap {
     const end = Math.min(first + count, Math.ceil(this.sizeBytes / CHUNK_BYTES));
     for (let index = first; index < end; index++) if (!map.chunks.has(index)) map.chunks.set(index, []);
     return map;
@@ -90,10 +90,10 @@ export class SnapshotReader implements ObjectReader {
 
 /** The bytes of a file that is one inline slice: the common small object, served without the data layer. */
 export function wholeInline(map: FileMap, sizeBytes: number): Buffer | undefined {
-  const chunk = map.chunks[0];
-  if (sizeBytes === 0 || map.chunks.length !== 1 || chunk === undefined || chunk.records.length !== 1) return undefined;
-  const record = chunk.records[0]!;
-  if (chunk.chunkIndex !== 0 || record.pos !== 0 || record.len !== sizeBytes || !record.inline) return undefined;
+  const records = map.chunks.get(0);
+  if (sizeBytes === 0 || map.chunks.size !== 1 || records?.length !== 1) return undefined;
+  const record = records[0]!;
+  if (record.pos !== 0 || record.len !== sizeBytes || !record.inline) return undefined;
   return map.inline.get(record.id)?.subarray(record.off, record.off + record.len);
 }
 

@@ -12,10 +12,12 @@
  * The last form keeps the publishing script small, and what is uploaded for hours has records all the while, so that
  * nobody takes it for an orphan.
  */
+
 import { FsError, isFsError } from '../../base/errors.ts';
 import { BLOCK_BYTES, FILE_BYTES_MAX } from '../../base/slice-record.ts';
+import type { CommitReply, Piece } from '../../base/slices.ts';
 import { type Ino, S_IFREG } from '../../base/vocabulary.ts';
-import type { CommitResult, CommitSink, FileWriter, Piece } from '../../chunk/chunks.ts';
+import type { CommitSink, FileWriter } from '../../chunk/chunks.ts';
 import type { PublishRequest } from '../../meta/meta.ts';
 import { timestampOf } from '../../meta/redis/server-clock.ts';
 import type { Context, ObjectWriter } from '../vfs.ts';
@@ -110,7 +112,7 @@ export class SliceObjectWriter implements ObjectWriter {
     const hidden = this.#hidden;
     const pieces = this.#pieces;
     this.published();
-    if (hidden !== undefined) await this.#state.meta.release(hidden);
+    if (hidden !== undefined) await this.#state.meta.names.release(hidden);
     await this.#deleteBlocks(pieces);
   }
 
@@ -186,29 +188,29 @@ export class SliceObjectWriter implements ObjectWriter {
     return {
       reserveSliceId: () => this.#state.data.slices.take(),
       inlineBytesMax: () => 0,
-      nowUs: () => this.#state.meta.serverNowUs(),
+      nowUs: () => this.#state.meta.clock.nowUs(),
       commit: (_ino, pieces) => this.#take(pieces),
     };
   }
 
-  async #take(pieces: Piece[]): Promise<CommitResult> {
+  async #take(pieces: Piece[]): Promise<CommitReply> {
     if (this.#firstPieceMs === 0) this.#firstPieceMs = Date.now();
     for (const piece of pieces) this.#pieces.push(piece);
     const late = Date.now() - this.#firstPieceMs > UNCOMMITTED_MAX_MS;
     if (this.#hidden !== undefined || late || this.#pieces.length > PUBLISH_PIECES_MAX) await this.#hide();
-    return { version: 0, sizeBytes: this.#sizeBytes, offset: -1, inlineIds: [], recordCounts: [] };
+    return { version: 0, sizeBytes: this.#sizeBytes, offset: -1, inlineIds: [] };
   }
 
   /** Commits what is stored to the hidden inode, making it first if need be. */
   async #hide(): Promise<Ino> {
     const { meta } = this.#state;
-    this.#hidden ??= (await meta.mkHidden(HIDDEN_MODE, this.#ctx.uid, this.#ctx.gid)).ino;
+    this.#hidden ??= (await meta.names.mkHidden(HIDDEN_MODE, this.#ctx.uid, this.#ctx.gid)).ino;
     const ino = this.#hidden;
     const pieces = this.#pieces;
     this.#pieces = [];
     if (pieces.length > 0) {
-      const mtime = timestampOf(meta.serverNowUs());
-      await meta.commit({ ino, pieces, placement: 'write', mtime, killPriv: false });
+      const mtime = timestampOf(meta.clock.nowUs());
+      await meta.data.commit({ ino, pieces, placement: 'write', mtime, killPriv: false });
     }
     return ino;
   }

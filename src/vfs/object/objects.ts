@@ -39,7 +39,7 @@ export class VolumeObjects implements ObjectVfs {
     this.#state = state;
     this.#publisher = new Publisher(state);
     this.#uploads = new Uploads(state, this.#publisher);
-    state.meta.onInvalidate((batch) => {
+    state.meta.events.on('invalidated', (batch) => {
       if (!batch.some((invalidation) => invalidation.kind === 'users')) return;
       for (const listener of this.#usersListeners) listener();
     });
@@ -53,7 +53,7 @@ export class VolumeObjects implements ObjectVfs {
     checkAlive(this.#state, 'walk');
     const { attrs, meta } = this.#state;
     const token = attrs.token();
-    const walked = await meta.walk({
+    const walked = await meta.objects.walk({
       path,
       caller: ctx,
       follow: want.follow,
@@ -109,7 +109,7 @@ export class VolumeObjects implements ObjectVfs {
 
   async #copySlices(ctx: Context, source: WalkReply, options: PutOptions): Promise<PublishReply> {
     const { meta } = this.#state;
-    const { ino } = await meta.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     try {
       await cloneWalked(meta, source.attr, { offset: 0, length: source.attr.size }, ino);
       return await this.#publishCopy(ctx, { kind: 'inode', ino }, options);
@@ -129,7 +129,7 @@ export class VolumeObjects implements ObjectVfs {
     checkAlive(this.#state, 'removeObject');
     const { attrs, meta, files } = this.#state;
     const token = attrs.token();
-    const { removed, pruned } = await meta.remove({ path, caller: ctx, precondition });
+    const { removed, pruned } = await meta.objects.remove({ path, caller: ctx, precondition });
     if (removed !== undefined) {
       attrs.changed(removed.attr, token);
       files.nameLost(removed.attr);
@@ -149,14 +149,14 @@ export class VolumeObjects implements ObjectVfs {
   ): Promise<ListReply> {
     checkAlive(this.#state, 'list');
     const { prefix, after, delimiter, limit } = request;
-    return await this.#state.meta.list({ root, prefix, after, delimiter, limit, caller: ctx });
+    return await this.#state.meta.objects.list({ root, prefix, after, delimiter, limit, caller: ctx });
   }
 
   async setTags(_ctx: Context, walked: WalkReply, tags: [string, string][]): Promise<void> {
     checkAlive(this.#state, 'setTags');
     const { attrs, meta } = this.#state;
     const token = attrs.token();
-    const attr = attrs.changed(await meta.setS3(walked.attr.ino, { tags }), token);
+    const attr = attrs.changed(await meta.objects.setS3(walked.attr.ino, { tags }), token);
     await this.#publisher.announce([], [attr.ino]);
   }
 
@@ -164,12 +164,12 @@ export class VolumeObjects implements ObjectVfs {
     checkAlive(this.#state, 'bucket');
     const { attrs, meta } = this.#state;
     const token = attrs.token();
-    if (name !== meta.format.name) {
-      const entry = await meta.lookup(ROOT_INO, name, 'dir', ctx);
+    if (name !== meta.session.format.name) {
+      const entry = await meta.names.lookup(ROOT_INO, name, 'dir', ctx);
       attrs.fill(entry.attr, token);
       return entry;
     }
-    const attr = attrs.get(ROOT_INO) ?? attrs.fill(await meta.getattr(ROOT_INO), token);
+    const attr = attrs.get(ROOT_INO) ?? attrs.fill(await meta.names.getattr(ROOT_INO), token);
     if (ctx.uid !== 0 && ctx.uid !== attr.uid) {
       throw new FsError('EACCES', 'bucket', "the volume's own bucket is for root credentials");
     }
@@ -187,7 +187,7 @@ export class VolumeObjects implements ObjectVfs {
     const entries: Entry[] = [];
     let from = after;
     for (let pages = 0; pages < BUCKET_PAGES_MAX; pages++) {
-      const page = await this.#state.meta.listBuckets(from, prefix, limit);
+      const page = await this.#state.meta.buckets.list(from, prefix, limit);
       for (const entry of page.entries) {
         if (ctx.uid !== 0 && entry.attr.uid !== ctx.uid) continue;
         if (entries.length === limit) return { entries, truncated: true };
@@ -203,11 +203,11 @@ export class VolumeObjects implements ObjectVfs {
   async createBucket(ctx: Context, name: ByteString): Promise<Entry> {
     checkAlive(this.#state, 'createBucket');
     const { attrs, meta, options } = this.#state;
-    if (name === meta.format.name) {
+    if (name === meta.session.format.name) {
       throw new FsError('EEXIST', 'createBucket', 'the name of the volume is the bucket of its root');
     }
     const token = attrs.token();
-    const { entry, parentAttr } = await meta.createBucket(name, ctx, options.directoryMode);
+    const { entry, parentAttr } = await meta.buckets.create(name, ctx, options.directoryMode);
     attrs.changed(entry.attr, token);
     attrs.changed(parentAttr, token);
     await this.#publisher.announce([{ parent: ROOT_INO, name }], []);
@@ -216,12 +216,12 @@ export class VolumeObjects implements ObjectVfs {
 
   async deleteBucket(ctx: Context, name: ByteString): Promise<void> {
     checkAlive(this.#state, 'deleteBucket');
-    if (name === this.#state.meta.format.name) {
+    if (name === this.#state.meta.session.format.name) {
       throw new FsError('EBUSY', 'deleteBucket', 'the bucket of the root goes with the volume');
     }
     const { attrs, meta } = this.#state;
     const token = attrs.token();
-    const { attr } = await meta.deleteBucket(name, ctx);
+    const { attr } = await meta.buckets.delete(name, ctx);
     attrs.changed(attr, token);
     await this.#publisher.announce([{ parent: ROOT_INO, name }], []);
   }
@@ -232,7 +232,7 @@ export class VolumeObjects implements ObjectVfs {
 
   getUpload(_ctx: Context, uploadId: string, root: number, key: ByteString): Promise<Upload> {
     checkAlive(this.#state, 'getUpload');
-    return this.#state.meta.getUpload(uploadId, root, key);
+    return this.#state.meta.uploads.get(uploadId, root, key);
   }
 
   putPart(
@@ -268,7 +268,7 @@ export class VolumeObjects implements ObjectVfs {
     limit: number,
   ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }> {
     checkAlive(this.#state, 'listParts');
-    return this.#state.meta.listParts(uploadId, root, key, afterNumber, limit);
+    return this.#state.meta.uploads.listParts(uploadId, root, key, afterNumber, limit);
   }
 
   listUploads(
@@ -280,7 +280,7 @@ export class VolumeObjects implements ObjectVfs {
     limit: number,
   ): Promise<{ uploads: Upload[]; truncated: boolean }> {
     checkAlive(this.#state, 'listUploads');
-    return this.#state.meta.listUploads(root, prefix, afterKey, afterUploadId, limit);
+    return this.#state.meta.uploads.list(root, prefix, afterKey, afterUploadId, limit);
   }
 
   abortUpload(_ctx: Context, uploadId: string, root: number, key: ByteString): Promise<void> {
@@ -293,11 +293,11 @@ export class VolumeObjects implements ObjectVfs {
 
   completedUpload(uploadId: string): Promise<{ etag: string } | undefined> {
     checkAlive(this.#state, 'completedUpload');
-    return this.#state.meta.completedUpload(uploadId);
+    return this.#state.meta.uploads.completed(uploadId);
   }
 
   users(): Promise<User[]> {
-    return this.#state.meta.users();
+    return this.#state.meta.users.list();
   }
 
   onUsersChanged(listener: () => void): void {
@@ -306,7 +306,7 @@ export class VolumeObjects implements ObjectVfs {
 
   usage(): Promise<VolumeUsage> {
     checkAlive(this.#state, 'usage');
-    return this.#state.meta.usage();
+    return this.#state.meta.session.usage();
   }
 }
 

@@ -24,7 +24,7 @@ export class Publisher {
     const { attrs, meta, files, options, whole } = this.#state;
     const token = attrs.token();
     const path: KeyPath = put.path;
-    const reply = await meta.publish({
+    const reply = await meta.objects.publish({
       path,
       caller: ctx,
       precondition: put.precondition,
@@ -39,7 +39,6 @@ export class Publisher {
     for (const { parent, name } of changed) whole.add(parent, name);
     this.#note(changed);
     attrs.changed(reply.attr, token);
-    if (content.kind === 'pieces') this.#state.upkeep.noteInline(content.pieces);
     // A hidden inode has a name now; its content was read by nobody.
     files.named(reply.attr.ino);
     if (reply.replaced !== undefined) {
@@ -73,14 +72,14 @@ export class Publisher {
   async #tell(changed: readonly ChangedEntry[], inodes: readonly Ino[]): Promise<void> {
     const { coherence, meta } = this.#state;
     const told = coherence.announce({ entries: changed, inodes });
-    await meta.durable();
+    await meta.durability.reached();
     await told;
   }
 
   /** Gives up a hidden inode after a failure; its own failure only costs time, since the session's end frees it too. */
   async releaseHidden(ino: Ino): Promise<void> {
     try {
-      await this.#state.meta.release(ino);
+      await this.#state.meta.names.release(ino);
     } catch (error) {
       this.#state.logger.warn({ ino, err: String(error) }, 'an unpublished inode could not be released');
     }

@@ -37,8 +37,8 @@ export class Uploads {
 
   async create(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
     checkAlive(this.#state, 'createUpload');
-    const created = await this.#state.meta.createUpload(upload);
-    await this.#state.meta.durable();
+    const created = await this.#state.meta.uploads.create(upload);
+    await this.#state.meta.durability.reached();
     return created;
   }
 
@@ -54,13 +54,13 @@ export class Uploads {
     let part: Part;
     try {
       const ino = await writer.finishHidden();
-      part = await meta.putPart(uploadId, { number, ino, sizeBytes: writer.sizeBytes, etag, checksums });
+      part = await meta.uploads.putPart(uploadId, { number, ino, sizeBytes: writer.sizeBytes, etag, checksums });
     } catch (error) {
       await writer.abandon(error);
       throw error;
     }
     writer.published();
-    await meta.durable();
+    await meta.durability.reached();
     return part;
   }
 
@@ -68,23 +68,23 @@ export class Uploads {
     checkAlive(this.#state, 'copyPart');
     const { meta } = this.#state;
     const { number, source, offset, length, etag, checksums } = request;
-    const { ino } = await meta.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     let part: Part;
     try {
       await cloneWalked(meta, source.attr, { offset, length }, ino);
-      part = await meta.putPart(request.uploadId, { number, ino, sizeBytes: length, etag, checksums });
+      part = await meta.uploads.putPart(request.uploadId, { number, ino, sizeBytes: length, etag, checksums });
     } catch (error) {
       await this.#publisher.releaseHidden(ino);
       throw error;
     }
-    await meta.durable();
+    await meta.durability.reached();
     return part;
   }
 
   async abort(uploadId: string, root: Ino, key: ByteString): Promise<void> {
     checkAlive(this.#state, 'abortUpload');
-    await this.#state.meta.abortUpload(uploadId, root, key);
-    await this.#state.meta.durable();
+    await this.#state.meta.uploads.abort(uploadId, root, key);
+    await this.#state.meta.durability.reached();
   }
 
   async complete(ctx: Context, upload: Upload, parts: Part[], options: PutOptions): Promise<PublishReply> {
@@ -92,7 +92,7 @@ export class Uploads {
     const { meta } = this.#state;
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     if (sizeBytes > FILE_BYTES_MAX) throw new FsError('EFBIG', 'completeUpload');
-    const { ino } = await meta.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     let reply: PublishReply;
     try {
       await this.#join(parts, ino);
@@ -122,7 +122,7 @@ export class Uploads {
 
   /** Nobody can write to a part, so its length proves its content. */
   async #joinPart(part: Part, target: Ino, offset: number): Promise<void> {
-    const { copied } = await this.#state.meta.cloneRange(part.ino, 0, target, offset, part.sizeBytes);
+    const { copied } = await this.#state.meta.data.cloneRange(part.ino, 0, target, offset, part.sizeBytes);
     if (copied === part.sizeBytes) return;
     throw new FsError('ESTALE', 'completeUpload', 'a part is not as long as when it was uploaded');
   }
