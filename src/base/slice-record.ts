@@ -14,7 +14,10 @@ export const BLOCK_BYTES = 4 * 1024 * 1024;
 export const SLICE_RECORD_BYTES = 24;
 /** Largest file size, bytes (1 PiB). */
 export const FILE_BYTES_MAX = 2 ** 50;
-const INLINE_BIT = 0x8000_0000;
+/** Of a record's size: the slice's bytes are in the metadata store. */
+export const INLINE_BIT = 0x8000_0000;
+/** A packed record as Lua's struct writes it: pos, id, size, off, len. */
+export const SLICE_RECORD_FORMAT = '<I4I8I4I4I4';
 
 export interface SliceRecord {
   /** First byte covered, relative to the chunk's start. */

@@ -1,10 +1,11 @@
 /**
  * The contract of the metadata engine. Each method is one Lua script and one Redis round trip, unless its text says
  * otherwise. Methods throw FsError; SessionLostError when this session is fenced. Mutations are executed exactly once
- * over reconnects (session, slot, sequence). Put together in open-meta.ts.
+ * over reconnects (session, slot, sequence). Put together in open-meta.ts. Requests that one script takes as they are come
+ * from its schema (schema/*-schemas.ts), where their fields are described.
  */
 import type { SliceRecord } from '../base/slice-record.ts';
-import type { CommitReply, FileMap, InlineSlice, PackSwap, Piece } from '../base/slices.ts';
+import type { CommitReply, FileMap, InlineSlice, PackSwap } from '../base/slices.ts';
 import type {
   Attr,
   ByteString,
@@ -20,6 +21,10 @@ import type {
   VolumeUsage,
 } from '../base/vocabulary.ts';
 import type { VolumeEvents } from '../base/volume-events.ts';
+import type { commit } from './schema/content-schemas.ts';
+import type { mknod, rename } from './schema/name-schemas.ts';
+import type { publish, remove, walk } from './schema/object-schemas.ts';
+import type { RequestTo, ResponseOf } from './schema/script-schema.ts';
 
 export interface EntryReply {
   entry: Entry;
@@ -27,16 +32,8 @@ export interface EntryReply {
   parentAttr: Attr;
 }
 
-export interface MknodRequest {
-  parent: Ino;
-  name: ByteString;
-  /** Type and permission bits, umask already applied. */
-  mode: number;
-  uid: number;
-  gid: number;
-  rdev: number;
-  caller: Caller;
-}
+/** Without a target, which symlink() has. */
+export type MknodRequest = Omit<RequestTo<typeof mknod>, 'target'>;
 
 /** Fields left out stay as they are. Owner, mode and time rules of chown/chmod/utimens are the script's. */
 export interface SetattrRequest {
@@ -51,39 +48,11 @@ export interface SetattrRequest {
   killPriv?: boolean;
 }
 
-export interface RenameRequest {
-  parent: Ino;
-  name: ByteString;
-  kind: EntryKind;
-  newParent: Ino;
-  newName: ByteString;
-  newKind: EntryKind;
-  mode: 'replace' | 'noreplace' | 'exchange';
-  caller: Caller;
-}
+export type RenameRequest = RequestTo<typeof rename>;
 
-export interface RenameReply {
-  attr: Attr;
-  parentAttr: Attr;
-  newParentAttr: Attr;
-  /** What stood at the new name and lost this name (nlink may be 0), or the other side of an exchange. */
-  replaced: Attr | undefined;
-}
+export type RenameReply = ResponseOf<typeof rename>;
 
-export interface CommitRequest {
-  ino: Ino;
-  pieces: Piece[];
-  /**
-   * 'write': pieces stand where they say. 'append': the script moves them as one run to the current end of file; the
-   * pieces then describe one contiguous run starting at (chunkIndex 0, pos 0) of an imaginary file.
-   */
-  placement: 'write' | 'append';
-  /** Server time of the last write covered (Meta.clock.nowUs()); a later utimens wins over it. */
-  mtime: Timestamp;
-  /** The write's time was shown as ctime: while it is recent it stays, otherwise ctime is the commit's. */
-  timeShown?: boolean;
-  killPriv: boolean;
-}
+export type CommitRequest = RequestTo<typeof commit>;
 
 export interface Precondition {
   /** ETag without quotes, or '*'. Fails with 'precondition' unless the current object has it; absent object: ENOENT. */
@@ -102,23 +71,7 @@ export interface KeyPath {
   directory: boolean;
 }
 
-export interface PublishRequest {
-  path: KeyPath;
-  caller: Caller;
-  precondition: Precondition;
-  /** The finished content: an inode nobody can see yet, or pieces that become one in the same script. */
-  content: { kind: 'inode'; ino: Ino } | { kind: 'pieces'; pieces: Piece[]; sizeBytes: number };
-  /** Permission bits for a new object and for the parents it needs (a replaced file's mode, owner and group win). */
-  fileMode: number;
-  dirMode: number;
-  s3: S3Record;
-  /** user.* xattrs of the new inode (x-amz-meta-*), full names. Replaces all user.* of the replaced file. */
-  xattrs: Map<string, Buffer>;
-  /** Set when a multipart upload completes: removed in the same script; ESTALE when it is gone meanwhile. */
-  uploadId?: string;
-  /** For a copy that keeps modification times (not S3). */
-  mtime?: Timestamp;
-}
+export type PublishRequest = RequestTo<typeof publish>;
 
 export interface PublishReply {
   attr: Attr;
@@ -132,16 +85,7 @@ export interface PublishReply {
   made: { parent: Ino; name: ByteString }[];
 }
 
-export interface WalkRequest {
-  path: KeyPath;
-  caller: Caller;
-  /** Follow symbolic links that stay below the volume's root. */
-  follow: boolean;
-  /** Bring the slice map of chunk 0 and its inline bytes when the file is at most this long; 0 = none. */
-  dataBytesMax: number;
-  /** Bring user.* xattrs. */
-  xattrs: boolean;
-}
+export type WalkRequest = RequestTo<typeof walk>;
 
 export interface WalkReply {
   parent: Ino;
@@ -152,11 +96,7 @@ export interface WalkReply {
   map: FileMap | undefined;
 }
 
-export interface RemoveRequest {
-  path: KeyPath;
-  caller: Caller;
-  precondition: Precondition;
-}
+export type RemoveRequest = RequestTo<typeof remove>;
 
 export interface RemoveReply {
   /** Undefined: there was nothing; that is success for DeleteObject. */
@@ -253,7 +193,10 @@ export interface MetaData {
   readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<{ attr: Attr; map: FileMap }>;
   /** Bytes of inline slices; undefined where the packer has moved or a change has freed them: read the map again. */
   readInline(ids: number[]): Promise<(Buffer | undefined)[]>;
-  /** One script. How many records the chunks have now is told as an event (recordsAppended). */
+  /**
+   * One script. How many records the chunks have now is told as an event (recordsAppended). Like fallocate and cloneRange
+   * it is on behalf of a handle: permission was decided when that was opened.
+   */
   commit(request: CommitRequest): Promise<CommitReply & { attr: Attr }>;
   /** Reserves `count` consecutive slice ids and answers the first. */
   reserveSlices(count: number): Promise<number>;
@@ -296,8 +239,12 @@ export interface MetaObjects {
   remove(request: RemoveRequest): Promise<RemoveReply>;
   /** One page; usually one round trip, more when many entries are skipped. */
   list(request: ListRequest): Promise<ListReply>;
-  /** Changes tags or headers without touching content; ctime moves. */
-  setS3(ino: Ino, change: { tags?: [string, string][]; headers?: Record<string, string> }): Promise<Attr>;
+  /** Changes tags or headers without touching content; ctime moves. @throws EACCES without write permission. */
+  setS3(
+    ino: Ino,
+    change: { tags?: [string, string][]; headers?: Record<string, string> },
+    caller: Caller,
+  ): Promise<Attr>;
   getS3(ino: Ino): Promise<S3Record | undefined>;
 }
 

@@ -3,6 +3,8 @@ import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
 import type { Upload } from '../../src/meta/meta.ts';
+import { deleteBucket, listBuckets } from '../../src/meta/schema/object-schemas.ts';
+import type { ResponseOf } from '../../src/meta/schema/script-schema.ts';
 import { type ContentMember, contentVolume, makeDir, makeFile, s3Record, writeInline } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
@@ -119,8 +121,8 @@ test('a bucket full of empty implicit directories is emptied step by step', LIMI
   const states: string[] = [];
   while (states.at(-1) !== 'yes') {
     assert.ok(states.length < 20, states.join());
-    const reply = await m.engine.mutate('delete-bucket', [Buffer.from('hollow'), Buffer.alloc(0), 1]);
-    states.push((reply[1] as Buffer).toString());
+    const { state } = await m.engine.mutate(deleteBucket, { name: 'hollow', caller: KERNEL, most: 1 });
+    states.push(state);
     await checkVolume(m.engine);
   }
   assert.deepEqual(states, ['more', 'more', 'more', 'yes']);
@@ -130,13 +132,14 @@ test('many top-level directories are listed over several scripts', LIMIT, async 
   const names = Array.from({ length: 450 }, (_, i) => `many-${String(i).padStart(4, '0')}`);
   await Promise.all(names.map((name) => makeDir(m, name)));
   const found: string[] = [];
-  let low = Buffer.from('[many-');
+  let low: Buffer = Buffer.from('[many-');
   let scripts = 0;
-  for (let state = 'go'; state === 'go'; scripts++) {
-    const reply = await m.engine.read('list-buckets', [low, Buffer.from('many-'), 1000, 1]);
-    for (const row of reply.slice(3)) found.push((row as Buffer[])[0]!.toString());
-    state = (reply[1] as Buffer).toString();
-    low = reply[2] as Buffer<ArrayBuffer>;
+  for (let state: string = 'go'; state === 'go'; scripts++) {
+    const request = { low, prefix: Buffer.from('many-'), limit: 1000, steps: 1 };
+    const page: ResponseOf<typeof listBuckets> = await m.engine.read(listBuckets, request);
+    found.push(...page.entries.map((entry) => entry.name));
+    state = page.state;
+    low = page.low;
   }
   assert.deepEqual(found, names);
   assert.equal(scripts, 3);

@@ -85,13 +85,13 @@ test('a message nobody can read throws', () => {
   assert.deepEqual(decodeInvalidations(Buffer.concat([Buffer.alloc(8), Buffer.from('S')])).batch, [{ kind: 'users' }]);
 });
 
-test('every script is there with what it includes', () => {
+test('every script is there with what it needs', () => {
   const library = new ScriptLibrary();
   assert.ok(library.names().includes('rename'));
   for (const name of library.names()) {
     const { source, sha } = library.get(name);
     assert.match(sha, /^[0-9a-f]{40}$/);
-    assert.doesNotMatch(source, /^--\s*@include/m, `${name}.lua has an include that was not resolved`);
+    assert.doesNotMatch(source, /^--\s*@needs/m, `${name}.lua has a need that was not resolved`);
   }
   assert.throws(() => library.get('nothing'), /no script/);
 });

@@ -3,6 +3,8 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { type ByteString, type Ino, S_IFDIR } from '../../src/base/vocabulary.ts';
 import type { KeyPath } from '../../src/meta/meta.ts';
+import { list } from '../../src/meta/schema/object-schemas.ts';
+import type { ResponseOf } from '../../src/meta/schema/script-schema.ts';
 import { type ContentMember, contentVolume, s3Record } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
@@ -163,16 +165,23 @@ async function inSmallestSteps(root: Ino, prefix: string, start: string, delimit
   const items: string[] = [];
   const behind = start !== '' && compareBytes(start, prefix) >= 0;
   if (behind && !start.startsWith(prefix)) return items;
-  let bound = Buffer.from(behind ? start : prefix, 'latin1');
-  let inclusive = behind ? 0 : 1;
-  const fixed = [prefix, behind ? start : '', delimiter].map((text) => Buffer.from(text, 'latin1'));
+  let bound: Buffer = Buffer.from(behind ? start : prefix, 'latin1');
+  let inclusive = !behind;
+  const fixed = {
+    prefix: Buffer.from(prefix, 'latin1'),
+    after: Buffer.from(behind ? start : '', 'latin1'),
+    delimiter,
+    limit: 1000,
+    caller: KERNEL,
+    steps: 1,
+  };
   for (;;) {
-    const reply = await m.engine.read('list', [root, ...fixed, 1000, Buffer.alloc(0), bound, inclusive, 1]);
-    for (const row of reply.slice(3)) items.push((row as Buffer[])[0]!.toString('latin1'));
-    if ((reply[1] as Buffer).toString() !== 'go') return items;
-    const next = reply[2] as Buffer<ArrayBuffer>;
-    assert.ok(inclusive === 0 || !next.equals(bound), `stuck at ${JSON.stringify(next.toString('latin1'))}`);
-    [bound, inclusive] = [next, 1];
+    const page: ResponseOf<typeof list> = await m.engine.read(list, { root, ...fixed, bound, inclusive });
+    for (const item of page.items) items.push(item.kind === 'key' ? item.key : item.prefix);
+    if (page.state !== 'go') return items;
+    const next = page.bound;
+    assert.ok(!inclusive || !next.equals(bound), `stuck at ${JSON.stringify(next.toString('latin1'))}`);
+    [bound, inclusive] = [next, true];
   }
 }
 

@@ -391,15 +391,17 @@ test('tags and headers change without content; a file of the mount gets a record
   const root = await freshBucket();
   const file = await makeFile(m, 'k', root);
   assert.equal(await m.objects.getS3(file.ino), undefined);
-  const attr = await m.objects.setS3(file.ino, { tags: [['a', 'b']] });
+  const attr = await m.objects.setS3(file.ino, { tags: [['a', 'b']] }, KERNEL);
   assert.equal(attr.version, file.version);
   const record = await m.objects.getS3(file.ino);
   assert.deepEqual(record?.tags, [['a', 'b']]);
   assert.equal(record?.etag, '');
   assert.notEqual(record?.version, attr.version);
-  await m.objects.setS3(file.ino, { tags: [], headers: { expires: 'x' } });
+  await m.objects.setS3(file.ino, { tags: [], headers: { expires: 'x' } }, KERNEL);
   assert.deepEqual((await m.objects.getS3(file.ino))?.tags, []);
   assert.deepEqual((await m.objects.getS3(file.ino))?.headers, { expires: 'x' });
+  const denied = m.objects.setS3(file.ino, { tags: [] }, caller(77));
+  await assert.rejects(denied, (error) => isFsError(error, 'EACCES'));
 });
 
 test('names too long and keys that no root holds are refused', LIMIT, async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SessionLostError } from '../../src/base/errors.ts';
 import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
+import { sessionEnd } from '../../src/meta/schema/session-schemas.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
@@ -119,7 +120,7 @@ test('cleaning ends a session that kept thousands of inodes, in steps', LIMIT, a
 
 test('a live session cannot be ended by another', LIMIT, async () => {
   const own = await volume.join();
-  await assert.rejects(m.engine.mutate('session-end', [own.engine.sid]), /alive/);
+  await assert.rejects(m.engine.mutate(sessionEnd, { sid: String(own.engine.sid) }), /alive/);
 });
 
 test('sustain keeps what is removed and leaves named inodes alone; release gives it back', LIMIT, async () => {

@@ -12,6 +12,8 @@ import {
 import type { Reply } from '../redis/connection.ts';
 
 export const ATTR_BYTES = 112;
+/** The same as Lua's struct writes it. */
+export const ATTR_FORMAT = '<I4I4I4I4I8I4I4i8I4i8I4i8I4i8I4I8I8I8I8';
 const NO_CALLER = Buffer.alloc(0);
 
 /** Reads an unsigned 64-bit number below 2^53. */

@@ -4,11 +4,18 @@ import { FILE_BYTES_MAX, packSliceRecords, type SliceRecord } from '../../base/s
 import type { CommitReply, FileMap } from '../../base/slices.ts';
 import type { Attr, Ino } from '../../base/vocabulary.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
-import { decodeAttr, decodeNumber } from '../codec/codec.ts';
-import { inlineMap, packPieces, unpackIds, unpackRecords } from '../codec/pieces.ts';
 import type { CommitRequest, MetaData } from '../meta.ts';
-import type { Reply } from '../redis/connection.ts';
 import type { Engine } from '../redis/engine.ts';
+import {
+  cloneRange,
+  commit,
+  compactChunk,
+  fallocate,
+  readInline,
+  readMap,
+  reserveSlices,
+  seek,
+} from '../schema/content-schemas.ts';
 import type { InlineLedger } from './inline-ledger.ts';
 
 /** Chunks of one readMap: bounds the script and its reply. */
@@ -32,55 +39,30 @@ export class DataScripts implements MetaData {
     return this.#inline.fill;
   }
 
-  async readMap(
-    ino: Ino,
-    chunkIndex: number,
-    count: number,
-    inlineBytesMax: number,
-  ): Promise<{ attr: Attr; map: FileMap }> {
-    const chunkCount = Math.min(count, MAP_CHUNKS_MAX);
-    const reply = await this.#engine.read('read-map', [ino, chunkIndex, chunkCount, inlineBytesMax]);
-    const attr = decodeAttr(ino, reply[1] as Buffer);
-    const chunks: FileMap['chunks'] = new Map();
-    (reply[2] as Reply[]).forEach((packed, i) => {
-      chunks.set(chunkIndex + i, unpackRecords('read-map', packed));
-    });
-    const inline = inlineMap(reply[3], reply.slice(4));
-    return { attr, map: { version: attr.version, sizeBytes: attr.size, chunks, inline } };
+  readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<{ attr: Attr; map: FileMap }> {
+    return this.#engine.read(readMap, { ino, chunkIndex, count: Math.min(count, MAP_CHUNKS_MAX), inlineBytesMax });
   }
 
   async readInline(ids: number[]): Promise<(Buffer | undefined)[]> {
     const found: (Buffer | undefined)[] = [];
     for (let from = 0; from < ids.length; from += INLINE_READ_MAX) {
-      const reply = await this.#engine.read('read-inline', ids.slice(from, from + INLINE_READ_MAX));
-      for (const bytes of reply[1] as (Buffer | null)[]) found.push(bytes ?? undefined);
+      const some = await this.#engine.read(readInline, { ids: ids.slice(from, from + INLINE_READ_MAX) });
+      for (const bytes of some.found) found.push(bytes ?? undefined);
     }
     return found;
   }
 
   async commit(request: CommitRequest): Promise<CommitReply & { attr: Attr }> {
-    const { ino, pieces, placement, mtime } = request;
-    const { packed, inline } = packPieces('commit', pieces);
-    const reply = await this.#engine.mutate('commit', [
-      ino,
-      placement === 'append' ? 'a' : 'w',
-      mtime.sec,
-      mtime.nsec,
-      (request.killPriv ? 1 : 0) + (request.timeShown === true ? 2 : 0),
-      packed,
-      ...inline,
-    ]);
-    this.#inline.noteTotal(decodeNumber(reply[3]));
-    const attr = decodeAttr(ino, reply[1] as Buffer);
-    const offset = decodeNumber(reply[2]);
-    const inlineIds = unpackIds(reply[4] as Buffer);
+    const { ino, pieces } = request;
+    const { attr, offset, inlineTotal, inlineIds, counts } = await this.#engine.mutate(commit, request);
+    this.#inline.noteTotal(inlineTotal);
     this.#inline.noteStored(ino, pieces, inlineIds, Math.max(offset, 0));
-    this.#events.emit('recordsAppended', { ino, counts: unpackCounts(reply[5] as Buffer) });
+    this.#events.emit('recordsAppended', { ino, counts });
     return { attr, version: attr.version, sizeBytes: attr.size, offset, inlineIds };
   }
 
   async reserveSlices(count: number): Promise<number> {
-    return decodeNumber((await this.#engine.mutate('reserve-slices', [count]))[1]);
+    return (await this.#engine.mutate(reserveSlices, { count })).first;
   }
 
   async fallocate(
@@ -92,9 +74,9 @@ export class DataScripts implements MetaData {
   ): Promise<Attr> {
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate');
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
-    const reply = await this.#engine.mutate('fallocate', [ino, mode, offset, length, killPriv ? 1 : 0]);
-    this.#inline.noteTotal(decodeNumber(reply[2]));
-    return decodeAttr(ino, reply[1] as Buffer);
+    const { attr, inlineTotal } = await this.#engine.mutate(fallocate, { ino, mode, offset, length, killPriv });
+    this.#inline.noteTotal(inlineTotal);
+    return attr;
   }
 
   async cloneRange(
@@ -110,24 +92,27 @@ export class DataScripts implements MetaData {
     }
     let copied = 0;
     for (;;) {
-      const left = length - copied;
-      const from = sourceOffset + copied;
-      const to = targetOffset + copied;
-      const args = [source, from, target, to, left, CLONE_RECORDS_MAX, killPriv ? 1 : 0];
-      const reply = await this.#engine.mutate('clone-range', args);
-      const step = decodeNumber(reply[2]);
-      copied += step;
+      const step = await this.#engine.mutate(cloneRange, {
+        source,
+        sourceOffset: sourceOffset + copied,
+        target,
+        targetOffset: targetOffset + copied,
+        length: length - copied,
+        most: CLONE_RECORDS_MAX,
+        killPriv,
+      });
+      copied += step.copied;
       // The script answers how much the source really had: a short source ends the copy.
-      if (step >= decodeNumber(reply[3])) return { attr: decodeAttr(target, reply[1] as Buffer), copied };
+      if (step.copied >= step.length) return { attr: step.attr, copied };
     }
   }
 
   async seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number> {
     let from = offset;
     for (;;) {
-      const reply = await this.#engine.read('seek', [ino, from, whence]);
-      from = decodeNumber(reply[1]);
-      if ((reply[0] as Buffer).toString() === 'OK') return from;
+      const found = await this.#engine.read(seek, { ino, offset: from, whence });
+      from = found.offset;
+      if (!found.more) return from;
     }
   }
 
@@ -137,15 +122,12 @@ export class DataScripts implements MetaData {
     prefix: SliceRecord[],
     replacement: SliceRecord[],
   ): Promise<boolean> {
-    const args = [ino, chunkIndex, packSliceRecords(prefix), packSliceRecords(replacement)];
-    return (await this.#engine.mutate('compact-chunk', args))[1] === 1;
+    const { done } = await this.#engine.mutate(compactChunk, {
+      ino,
+      chunkIndex,
+      prefix: packSliceRecords(prefix),
+      replacement: packSliceRecords(replacement),
+    });
+    return done;
   }
-}
-
-function unpackCounts(packed: Buffer): { chunkIndex: number; count: number }[] {
-  const counts: { chunkIndex: number; count: number }[] = [];
-  for (let at = 0; at < packed.length; at += 8) {
-    counts.push({ chunkIndex: packed.readUInt32LE(at), count: packed.readUInt32LE(at + 4) });
-  }
-  return counts;
 }

@@ -1,6 +1,5 @@
 /** Namespace operations: arguments to bytes, one script, its reply to domain types. The rules are in the scripts. */
 import { FsError } from '../../base/errors.ts';
-import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import {
   type Attr,
   type ByteString,
@@ -16,36 +15,29 @@ import {
   XATTR_NAME_BYTES_MAX,
   XATTR_VALUE_BYTES_MAX,
 } from '../../base/vocabulary.ts';
-import {
-  decodeAttr,
-  decodeDirectoryPage,
-  decodeEntry,
-  decodeNumber,
-  nameBytes,
-  packCaller,
-  writeI64,
-} from '../codec/codec.ts';
+import { decodeAttr, decodeDirectoryPage } from '../codec/codec.ts';
 import type { EntryReply, MetaNames, MknodRequest, RenameReply, RenameRequest, SetattrRequest } from '../meta.ts';
-import type { Engine, ScriptReply } from '../redis/engine.ts';
+import type { Engine } from '../redis/engine.ts';
+import {
+  link,
+  lookup,
+  mkHidden,
+  mknod,
+  readdir,
+  release,
+  removeXattr,
+  rename,
+  rmdir,
+  setattr,
+  setXattr,
+  sustain,
+  unlink,
+} from '../schema/name-schemas.ts';
 
 /** Entries of one readdir page at most; bounds the script and Lua's argument stack. */
 export const READDIR_LIMIT_MAX = 4_000;
 const SUSTAIN_BATCH = 100;
-const KIND: Record<EntryKind, string> = { elder: 'e', file: 'f', dir: 'd' };
 const NOTHING = Buffer.alloc(0);
-
-/** Fields of a setattr script call (setattr.lua). */
-const SET = {
-  mode: 1,
-  uid: 2,
-  gid: 4,
-  size: 8,
-  atime: 16,
-  atimeNow: 32,
-  mtime: 64,
-  mtimeNow: 128,
-  killPriv: 256,
-} as const;
 
 export class NameScripts implements MetaNames {
   readonly #engine: Engine;
@@ -55,9 +47,8 @@ export class NameScripts implements MetaNames {
   }
 
   async lookup(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<Entry> {
-    const bytes = nameBytes('lookup', name);
-    const reply = await this.#engine.read('lookup', [parent, bytes, KIND[kind], packCaller(caller)]);
-    return decodeEntry(name, reply[1]!, reply[2]!, isOne(reply[3]));
+    const { attr, younger } = await this.#engine.read(lookup, { parent, name, kind, caller });
+    return { name, attr, younger };
   }
 
   async getattr(ino: Ino): Promise<Attr> {
@@ -67,9 +58,7 @@ export class NameScripts implements MetaNames {
   }
 
   async setattr(ino: Ino, request: SetattrRequest, caller: Caller): Promise<Attr> {
-    const { which, fields } = packSetattr(request);
-    const reply = await this.#engine.mutate('setattr', [ino, packCaller(caller), which, fields]);
-    return attrAt(ino, reply, 1);
+    return (await this.#engine.mutate(setattr, { ino, caller, changes: request })).attr;
   }
 
   mknod(request: MknodRequest): Promise<EntryReply> {
@@ -86,8 +75,7 @@ export class NameScripts implements MetaNames {
   async mkHidden(mode: number, uid: number, gid: number): Promise<Attr> {
     const type = mode & S_IFMT;
     if (type !== S_IFREG && type !== S_IFDIR) throw new FsError('EINVAL', 'mkHidden', 'only files and directories');
-    const reply = await this.#engine.mutate('mk-hidden', [mode, uid, gid]);
-    return attrAt(decodeNumber(reply[1]), reply, 2);
+    return (await this.#engine.mutate(mkHidden, { mode, uid, gid })).attr;
   }
 
   async readlink(ino: Ino): Promise<Buffer> {
@@ -97,38 +85,20 @@ export class NameScripts implements MetaNames {
   }
 
   async link(ino: Ino, newParent: Ino, newName: ByteString, caller: Caller): Promise<EntryReply> {
-    const bytes = nameBytes('link', newName);
-    const reply = await this.#engine.mutate('link', [ino, newParent, bytes, packCaller(caller)]);
-    const entry = { name: newName, attr: attrAt(ino, reply, 1), younger: false };
-    return { entry, parentAttr: attrAt(newParent, reply, 2) };
+    const { attr, parentAttr } = await this.#engine.mutate(link, { ino, newParent, newName, caller });
+    return { entry: { name: newName, attr, younger: false }, parentAttr };
   }
 
   unlink(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<{ attr: Attr; parentAttr: Attr }> {
-    return this.#take('unlink', parent, name, kind, caller);
+    return this.#engine.mutate(unlink, { parent, name, kind, caller });
   }
 
   rmdir(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<{ attr: Attr; parentAttr: Attr }> {
-    return this.#take('rmdir', parent, name, kind, caller);
+    return this.#engine.mutate(rmdir, { parent, name, kind, caller });
   }
 
-  async rename(request: RenameRequest): Promise<RenameReply> {
-    const reply = await this.#engine.mutate('rename', [
-      request.parent,
-      nameBytes('rename', request.name),
-      KIND[request.kind],
-      request.newParent,
-      nameBytes('rename', request.newName),
-      KIND[request.newKind],
-      request.mode,
-      packCaller(request.caller),
-    ]);
-    const replaced = reply[6] as Buffer;
-    return {
-      attr: attrAt(decodeNumber(reply[1]), reply, 2),
-      parentAttr: attrAt(request.parent, reply, 3),
-      newParentAttr: attrAt(request.newParent, reply, 4),
-      replaced: replaced.length === 0 ? undefined : decodeAttr(decodeNumber(reply[5]), replaced),
-    };
+  rename(request: RenameRequest): Promise<RenameReply> {
+    return this.#engine.mutate(rename, request);
   }
 
   async readdir(
@@ -137,21 +107,23 @@ export class NameScripts implements MetaNames {
     limit: number,
   ): Promise<{ entries: (Entry & { cursor: ByteString })[]; end: boolean }> {
     const count = Math.min(Math.max(1, limit), READDIR_LIMIT_MAX);
-    const reply = await this.#engine.read('readdir', [ino, Buffer.from(cursor, 'latin1'), count]);
-    const { entries, last } = decodeDirectoryPage(reply[2] as Buffer, cursor);
-    const end = isOne(reply[1]);
+    const { end, page } = await this.#engine.read(readdir, { ino, cursor, limit: count });
+    const { entries, last } = decodeDirectoryPage(page, cursor);
     return entries.length === 0 && !end ? this.readdir(ino, last, limit) : { entries, end };
   }
 
   async getxattr(ino: Ino, name: string): Promise<Buffer> {
-    const value = await this.#engine.command('HGET', [this.#engine.key(`x${ino}`), xattrName('getxattr', name)]);
+    checkXattrName('getxattr', name);
+    const key = this.#engine.key(`x${ino}`);
+    const value = await this.#engine.command('HGET', [key, Buffer.from(name, 'latin1')]);
     if (value === null) throw new FsError('ENODATA', 'getxattr');
     return value as Buffer;
   }
 
   async setxattr(ino: Ino, name: string, value: Buffer, mode: 'set' | 'create' | 'replace'): Promise<Attr> {
     if (value.length > XATTR_VALUE_BYTES_MAX) throw new FsError('E2BIG', 'setxattr');
-    return attrAt(ino, await this.#engine.mutate('set-xattr', [ino, xattrName('setxattr', name), value, mode]), 1);
+    checkXattrName('setxattr', name);
+    return (await this.#engine.mutate(setXattr, { ino, name, value, mode })).attr;
   }
 
   async listxattr(ino: Ino): Promise<string[]> {
@@ -160,21 +132,21 @@ export class NameScripts implements MetaNames {
   }
 
   async removexattr(ino: Ino, name: string): Promise<Attr> {
-    return attrAt(ino, await this.#engine.mutate('remove-xattr', [ino, xattrName('removexattr', name)]), 1);
+    checkXattrName('removexattr', name);
+    return (await this.#engine.mutate(removeXattr, { ino, name })).attr;
   }
 
   /** One round trip per 100 inodes. */
   async sustain(inos: Ino[]): Promise<Attr[]> {
     const attrs: Attr[] = [];
     for (let from = 0; from < inos.length; from += SUSTAIN_BATCH) {
-      const reply = await this.#engine.mutate('sustain', inos.slice(from, from + SUSTAIN_BATCH));
-      for (let i = 1; i < reply.length; i += 2) attrs.push(attrAt(decodeNumber(reply[i]), reply, i + 1));
+      attrs.push(...(await this.#engine.mutate(sustain, { inos: inos.slice(from, from + SUSTAIN_BATCH) })));
     }
     return attrs;
   }
 
   async release(ino: Ino): Promise<void> {
-    await this.#engine.mutate('release', [ino]);
+    await this.#engine.mutate(release, { ino });
   }
 
   async #make(
@@ -184,70 +156,12 @@ export class NameScripts implements MetaNames {
     request: Omit<MknodRequest, 'mode' | 'rdev'>,
   ): Promise<EntryReply> {
     const { parent, name, uid, gid, caller } = request;
-    const bytes = nameBytes('mknod', name);
-    const reply = await this.#engine.mutate('mknod', [parent, bytes, mode, uid, gid, rdev, packCaller(caller), target]);
-    return { entry: decodeEntry(name, reply[1]!, reply[2]!, false), parentAttr: attrAt(parent, reply, 3) };
+    const made = await this.#engine.mutate(mknod, { parent, name, mode, uid, gid, rdev, caller, target });
+    return { entry: { name, attr: made.attr, younger: false }, parentAttr: made.parentAttr };
   }
-
-  async #take(
-    op: 'unlink' | 'rmdir',
-    parent: Ino,
-    name: ByteString,
-    kind: EntryKind,
-    caller: Caller,
-  ): Promise<{ attr: Attr; parentAttr: Attr }> {
-    const reply = await this.#engine.mutate(op, [parent, nameBytes(op, name), KIND[kind], packCaller(caller)]);
-    return { attr: attrAt(decodeNumber(reply[1]), reply, 2), parentAttr: attrAt(parent, reply, 3) };
-  }
-}
-
-function attrAt(ino: Ino, reply: ScriptReply, at: number): Attr {
-  return decodeAttr(ino, reply[at] as Buffer);
-}
-
-function isOne(reply: ScriptReply[number] | undefined): boolean {
-  return (reply as Buffer)[0] === 0x31 /* '1' */;
 }
 
 /** @throws FsError ERANGE as setxattr(2) for names that are empty or too long. */
-function xattrName(op: string, name: string): Buffer {
+function checkXattrName(op: string, name: string): void {
   if (name.length === 0 || name.length > XATTR_NAME_BYTES_MAX) throw new FsError('ERANGE', op);
-  return Buffer.from(name, 'latin1');
-}
-
-function packSetattr(request: SetattrRequest): { which: number; fields: Buffer } {
-  const { mode, uid, gid, size, atime, mtime, killPriv } = request;
-  const fields = Buffer.alloc(44);
-  let which = killPriv ? SET.killPriv : 0;
-  if (mode !== undefined) {
-    which |= SET.mode;
-    fields.writeUInt32LE(mode & 0o7777, 0);
-  }
-  if (uid !== undefined) {
-    which |= SET.uid;
-    fields.writeUInt32LE(uid, 4);
-  }
-  if (gid !== undefined) {
-    which |= SET.gid;
-    fields.writeUInt32LE(gid, 8);
-  }
-  if (size !== undefined) {
-    if (size > FILE_BYTES_MAX) throw new FsError('EFBIG', 'setattr', 'files are limited to 1 PiB');
-    if (!Number.isInteger(size) || size < 0) throw new FsError('EINVAL', 'setattr', `${size} is no size`);
-    which |= SET.size;
-    writeI64(fields, 12, size);
-  }
-  if (atime === 'now') which |= SET.atimeNow;
-  else if (atime !== undefined) {
-    which |= SET.atime;
-    writeI64(fields, 20, atime.sec);
-    fields.writeUInt32LE(atime.nsec, 28);
-  }
-  if (mtime === 'now') which |= SET.mtimeNow;
-  else if (mtime !== undefined) {
-    which |= SET.mtime;
-    writeI64(fields, 32, mtime.sec);
-    fields.writeUInt32LE(mtime.nsec, 40);
-  }
-  return { which, fields };
 }

@@ -2,9 +2,21 @@
 
 import type { InlineSlice, PackSwap } from '../../base/slices.ts';
 import type { Ino } from '../../base/vocabulary.ts';
-import { decodeNumber, readU64, writeI64 } from '../codec/codec.ts';
+import { readU64, writeI64 } from '../codec/codec.ts';
 import type { MetaUpkeep } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
+import {
+  deadSlices,
+  forgetSlices,
+  inlineAlive,
+  inlineSlices,
+  lease,
+  packBegin,
+  packEnd,
+  packSwap,
+  reap,
+  reapNow,
+} from '../schema/upkeep-schemas.ts';
 import type { InlineLedger } from './inline-ledger.ts';
 
 /** A pack that is not complete after this long is given up: its object may be deleted, no record points there. */
@@ -32,15 +44,15 @@ export class UpkeepScripts implements MetaUpkeep {
   async inlineSlices(scope: 'own' | 'any', olderThanMs: number, limit: number): Promise<InlineSlice[]> {
     if (scope === 'own') return this.#ownSlices(limit);
     const youngest = Math.floor(this.#engine.clock.nowUs() / 1000) - olderThanMs;
-    const reply = await this.#engine.read('inline-slices', [
-      olderThanMs <= 0 ? '+inf' : youngest,
-      Math.min(limit, REPLY_MAX),
-    ]);
-    return reply.slice(1).map((member) => unpackMember(member as Buffer));
+    const members = await this.#engine.read(inlineSlices, {
+      youngest: olderThanMs <= 0 ? '+inf' : String(youngest),
+      limit: Math.min(limit, REPLY_MAX),
+    });
+    return members.map(unpackMember);
   }
 
   async packBegin(): Promise<number> {
-    return decodeNumber((await this.#engine.mutate('pack-begin', [PACK_MS_MAX]))[1]);
+    return (await this.#engine.mutate(packBegin, { msMax: PACK_MS_MAX })).id;
   }
 
   async packSwap(packId: number, packBytes: number, swaps: PackSwap[]): Promise<number> {
@@ -52,34 +64,34 @@ export class UpkeepScripts implements MetaUpkeep {
       writeI64(packed, at + 12, swap.inlineId);
       packed.writeUInt32LE(swap.packOffset, at + 20);
     });
-    const reply = await this.#engine.mutate('pack-swap', [packId, packBytes, packed]);
-    this.#inline.noteTotal(decodeNumber(reply[2]));
+    const { found, inlineTotal } = await this.#engine.mutate(packSwap, { packId, packBytes, swaps: packed });
+    this.#inline.noteTotal(inlineTotal);
     for (const { inlineId, ino, chunkIndex } of swaps) this.#inline.remove({ id: inlineId, ino, chunkIndex });
-    return decodeNumber(reply[1]);
+    return found;
   }
 
   async packEnd(packId: number): Promise<void> {
-    await this.#engine.mutate('pack-end', [packId]);
+    await this.#engine.mutate(packEnd, { packId });
   }
 
   async reap(limit: number): Promise<{ reaped: number; more: boolean }> {
-    const reply = await this.#engine.mutate('reap', [limit, REAP_RECORDS_MAX]);
-    this.#inline.noteTotal(decodeNumber(reply[3]));
-    return { reaped: decodeNumber(reply[1]), more: reply[2] === 1 };
+    const reaped = await this.#engine.mutate(reap, { limit, recordsMax: REAP_RECORDS_MAX });
+    this.#inline.noteTotal(reaped.inlineTotal);
+    return { reaped: reaped.reaped, more: reaped.more };
   }
 
   async reapNow(inos: Ino[]): Promise<void> {
     for (let from = 0; from < inos.length; from += REAP_NOW_MAX) {
       const batch = inos.slice(from, from + REAP_NOW_MAX);
-      const reply = await this.#engine.mutate('reap-now', [REAP_RECORDS_MAX, ...batch]);
-      this.#inline.noteTotal(decodeNumber(reply[1]));
+      const { inlineTotal } = await this.#engine.mutate(reapNow, { recordsMax: REAP_RECORDS_MAX, inos: batch });
+      this.#inline.noteTotal(inlineTotal);
     }
   }
 
   async deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]> {
-    const reply = await this.#engine.read('dead-slices', [Math.min(limit, REPLY_MAX)]);
-    return reply.slice(1).map((member) => {
-      const [id = 0, sizeBytes = 0] = (member as Buffer).toString('latin1').split(':').map(Number);
+    const members = await this.#engine.read(deadSlices, { limit: Math.min(limit, REPLY_MAX) });
+    return members.map((member) => {
+      const [id = 0, sizeBytes = 0] = member.toString('latin1').split(':').map(Number);
       this.#dead.set(id, sizeBytes);
       return { id, sizeBytes };
     });
@@ -89,13 +101,13 @@ export class UpkeepScripts implements MetaUpkeep {
   async forgetSlices(ids: number[]): Promise<void> {
     const members = ids.filter((id) => this.#dead.has(id)).map((id) => `${id}:${this.#dead.get(id)}`);
     for (let from = 0; from < members.length; from += ALIVE_BATCH) {
-      await this.#engine.mutate('forget-slices', members.slice(from, from + ALIVE_BATCH));
+      await this.#engine.mutate(forgetSlices, { slices: members.slice(from, from + ALIVE_BATCH) });
     }
     for (const id of ids) this.#dead.delete(id);
   }
 
   async lease(name: string, ttlMs: number): Promise<boolean> {
-    return (await this.#engine.mutate('lease', [name, ttlMs]))[1] === 1;
+    return (await this.#engine.mutate(lease, { name, ttlMs })).taken;
   }
 
   /** The oldest of this session's slices that still wait; forgets those that were overwritten, removed or packed. */
@@ -103,8 +115,7 @@ export class UpkeepScripts implements MetaUpkeep {
     for (;;) {
       const oldest = this.#inline.oldest(Math.min(limit, ALIVE_BATCH));
       if (oldest.length === 0) return [];
-      const reply = await this.#engine.read('inline-alive', oldest.map(packMember));
-      const alive = (reply[1] as Buffer).toString('latin1');
+      const { alive } = await this.#engine.read(inlineAlive, { members: oldest.map(packMember) });
       const waiting = oldest.filter((slice, i) => {
         if (alive[i] === '1') return true;
         this.#inline.remove(slice);

@@ -3,6 +3,7 @@ import { FsError } from '../../base/errors.ts';
 import type { User } from '../../base/vocabulary.ts';
 import type { MetaUsers } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
+import { putUser, removeUser } from '../schema/session-schemas.ts';
 
 export class UserScripts implements MetaUsers {
   readonly #engine: Engine;
@@ -21,13 +22,13 @@ export class UserScripts implements MetaUsers {
 
   /** Makes a user, or changes the one of that name. @throws FsError EEXIST when another user has the access key. */
   async put(user: User): Promise<void> {
-    await this.#engine.mutate('put-user', [Buffer.from(user.name), Buffer.from(user.accessKey), encodeUser(user)]);
+    const { name, accessKey } = user;
+    await this.#engine.mutate(putUser, { name, accessKey, user: encodeUser(user) });
   }
 
   /** Answers whether there was one. */
   async remove(name: string): Promise<boolean> {
-    const reply = await this.#engine.mutate('remove-user', [Buffer.from(name)]);
-    return reply[1] === 1;
+    return (await this.#engine.mutate(removeUser, { name })).removed;
   }
 }
 

@@ -9,11 +9,14 @@
 import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
+import type { ScriptSchema } from '../schema/script-schema.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
-import type { Script, ScriptLibrary } from './script-library.ts';
+import type { ScriptLibrary } from './script-library.ts';
 import { ServerClock } from './server-clock.ts';
 
 export const SLOT_COUNT = 64;
+/** Where a mutation's slot and sequence are in the arguments of EVALSHA. */
+const SLOT_AT = 4;
 
 export interface EngineOptions {
   connection: RedisConnection;
@@ -26,8 +29,8 @@ export interface EngineOptions {
 }
 
 /**
- * What a script answered: element 0 is its status, which is 'OK' unless the script has statuses of its own; of a mutation
- * it is the server's time in microseconds.
+ * What a script answered: element 0 is its status, 'OK' or an errno; of a mutation that succeeded it is the server's time
+ * in microseconds.
  */
 export type ScriptReply = Reply[];
 
@@ -75,32 +78,40 @@ export class Engine {
 
   /**
    * Runs a script that changes nothing. 1 round trip.
+   * @param request goes through the script's schema, which also reads the reply.
    * @throws FsError with the errno the script answered; its second element, if any, is the detail.
    */
-  async read(name: string, args: Argument[]): Promise<ScriptReply> {
+  async read<Request, Response>(schema: ScriptSchema<Request, Response>, request: Request): Promise<Response> {
+    const { name } = schema;
     if (this.#fenced) throw new SessionLostError(name);
-    return this.#checked(name, await this.#run(this.#scripts.get(name), [this.prefix, ...args]));
+    const args: Argument[] = [this.#scripts.get(name).sha, 1, this.prefix];
+    schema.encode(request, args);
+    return schema.decode(this.#checked(name, await this.#run(name, args)), request);
   }
 
   /**
    * Runs a script that changes something, exactly once over reconnects. 1 round trip.
    * @throws FsError with the errno the script answered; SessionLostError when this session is fenced.
    */
-  async mutate(name: string, args: Argument[]): Promise<ScriptReply> {
+  async mutate<Request, Response>(schema: ScriptSchema<Request, Response>, request: Request): Promise<Response> {
+    const { name } = schema;
     if (this.#fenced) throw new SessionLostError(name);
-    const script = this.#scripts.get(name);
+    // Slot and sequence are known later; a request that cannot be encoded must not wait for them.
+    const args: Argument[] = [this.#scripts.get(name).sha, 1, this.prefix, this.sid, 0, 0];
+    schema.encode(request, args);
     const slot = this.#freeSlots.pop() ?? (await this.#waitForSlot());
     const sequence = this.#sequences[slot]! + 1;
     this.#sequences[slot] = sequence;
     try {
       if (this.#fenced) throw new SessionLostError(name);
       const sentMs = this.clock.local();
-      const reply = await this.#run(script, [this.prefix, this.sid, slot, sequence, ...args]);
+      args[SLOT_AT] = slot;
+      args[SLOT_AT + 1] = sequence;
+      const reply = (await this.#run(name, args)) as ScriptReply;
       this.mutationCount += 1;
-      const list = reply as ScriptReply;
-      if (typeof list[0] !== 'number') return this.#checked(name, reply);
-      this.clock.learn(list[0], sentMs);
-      return list;
+      if (typeof reply[0] === 'number') this.clock.learn(reply[0], sentMs);
+      else this.#checked(name, reply);
+      return schema.decode(reply, request);
     } finally {
       this.#freeSlot(slot);
     }
@@ -119,17 +130,17 @@ export class Engine {
     this.#events.emit('fenced', true);
   }
 
-  async #run(script: Script, keysAndArgs: Argument[]): Promise<Reply> {
+  /** @param args those of EVALSHA. */
+  async #run(name: string, args: Argument[]): Promise<Reply> {
     try {
-      return await this.connection.call('EVALSHA', [script.sha, 1, ...keysAndArgs]);
+      return await this.connection.call('EVALSHA', args);
     } catch (error) {
-      if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT')
-        throw this.#failure(script.name, error as Error);
+      if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw this.#failure(name, error as Error);
     }
     try {
-      return await this.connection.call('EVAL', [script.source, 1, ...keysAndArgs]);
+      return await this.connection.call('EVAL', [this.#scripts.get(name).source, ...args.slice(1)]);
     } catch (error) {
-      throw this.#failure(script.name, error as Error);
+      throw this.#failure(name, error as Error);
     }
   }
 
@@ -146,7 +157,7 @@ export class Engine {
     if (code === 'ESEQUENCE') throw new FsError('EIO', name, 'a call arrived after its slot had moved on');
     if (Object.hasOwn(ERRNO, code))
       throw new FsError(code as ErrnoCode, name, (list[1] as Buffer | undefined)?.toString('latin1'));
-    return list;
+    throw new FsError('EIO', name, `unknown status ${code}`);
   }
 
   #failure(op: string, error: Error): FsError {

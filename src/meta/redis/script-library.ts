@@ -1,11 +1,16 @@
 /**
- * The Lua scripts: `scripts/FOLDER/NAME.lua` (the build copies them). A line `--@include NAME` stands for
- * `scripts/lib/NAME.lua`; includes are resolved in order, once each, without nesting.
+ * The Lua scripts: `scripts/FOLDER/NAME.lua` (the build copies them), each linked with the libraries it needs
+ * (`scripts/lib`), the arguments its schema declares and the constants both languages share.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SCHEMAS } from '../schema/all-schemas.ts';
+import { LUA_CONSTANTS } from '../schema/lua-constants.ts';
+import { prologueOf, type Schema } from '../schema/script-schema.ts';
+import { linkScript } from './link-script.ts';
+import { type LuaFile, parseLibrary, parseScript, withConstants } from './lua-source.ts';
 
 export interface Script {
   readonly name: string;
@@ -14,24 +19,30 @@ export interface Script {
   readonly sha: string;
 }
 
-const INCLUDE = /^--@include ([a-z]+)$/gm;
+const SCRIPTS = new URL('../scripts', import.meta.url);
 
-/** All scripts, read and resolved once. */
+/** All scripts, read and linked once. */
 export class ScriptLibrary {
   readonly #scripts = new Map<string, Script>();
 
-  /** Reads every script. @throws Error when one includes what is not there: a broken installation. */
-  constructor(directory: URL = new URL('../scripts', import.meta.url)) {
-    const lib = new Map<string, string>();
-    for (const { folder, name, text } of luaFiles(directory)) if (folder === 'lib') lib.set(name, text);
-    for (const { folder, name, text } of luaFiles(directory)) {
-      if (folder === 'lib') continue;
-      const source = text.replace(INCLUDE, (_line, part: string) => {
-        const included = lib.get(part);
-        if (included === undefined) throw new Error(`script ${name}.lua includes ${part}, which is not in scripts/lib`);
-        return included;
+  /**
+   * Reads every script.
+   * @throws Error when one needs what is not there, uses an argument its schema lacks, or has no schema: a broken
+   * installation.
+   */
+  constructor(directory: URL = SCRIPTS, schemas: readonly Schema[] = SCHEMAS) {
+    const { libraries, scripts } = readLuaFiles(directory);
+    const byName = new Map(schemas.map((schema) => [schema.name, schema]));
+    for (const script of scripts) {
+      const schema = byName.get(script.name);
+      if (schema === undefined) throw new Error(`script ${script.name}.lua has no schema`);
+      const linked = linkScript(script, libraries, prologueOf(schema, script.text));
+      const source = withConstants(script.name, linked, LUA_CONSTANTS);
+      this.#scripts.set(script.name, {
+        name: script.name,
+        source,
+        sha: createHash('sha1').update(source).digest('hex'),
       });
-      this.#scripts.set(name, { name, source, sha: createHash('sha1').update(source).digest('hex') });
     }
   }
 
@@ -47,14 +58,17 @@ export class ScriptLibrary {
   }
 }
 
-function luaFiles(directory: URL): { folder: string; name: string; text: string }[] {
+/** Every Lua file, taken apart. */
+export function readLuaFiles(directory: URL = SCRIPTS): { libraries: Map<string, LuaFile>; scripts: LuaFile[] } {
   const root = fileURLToPath(directory);
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.lua'))
-    .sort()
-    .map((path) => ({
-      folder: dirname(path),
-      name: basename(path, '.lua'),
-      text: readFileSync(join(root, path), 'utf8'),
-    }));
+  const libraries = new Map<string, LuaFile>();
+  const scripts: LuaFile[] = [];
+  for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' }).sort()) {
+    if (!path.endsWith('.lua')) continue;
+    const name = basename(path, '.lua');
+    const text = readFileSync(join(root, path), 'utf8');
+    if (dirname(path) === 'lib') libraries.set(name, parseLibrary(name, text));
+    else scripts.push(parseScript(name, text));
+  }
+  return { libraries, scripts };
 }

@@ -6,6 +6,7 @@ import type { User, VolumeFormat } from '../../base/vocabulary.ts';
 import { encodeUser } from '../ops/user-scripts.ts';
 import { RedisConnection } from '../redis/connection.ts';
 import { ScriptLibrary } from '../redis/script-library.ts';
+import { format as formatScript } from '../schema/session-schemas.ts';
 import { type ConnectOptions, connectionOptions } from './join-volume.ts';
 import { evalOnce } from './session.ts';
 
@@ -42,15 +43,14 @@ export async function formatVolume(url: string, options: FormatOptions): Promise
   const connection = await RedisConnection.open(connect);
   try {
     if (options.force) await wipe(connection, prefix);
-    const reply = (await evalOnce(connection, new ScriptLibrary().get('format'), [
-      prefix,
-      Buffer.from(JSON.stringify(format)),
-      options.rootMode ?? 0o755,
-      options.rootUid ?? 0,
-      options.rootGid ?? 0,
-      ...options.users.flatMap((user) => [Buffer.from(user.name), encodeUser(user)]),
-    ])) as Buffer[];
-    if (reply[0]!.toString() === 'EEXIST') {
+    const status = await evalOnce(connection, new ScriptLibrary(), prefix, formatScript, {
+      format: Buffer.from(JSON.stringify(format)),
+      rootMode: options.rootMode ?? 0o755,
+      rootUid: options.rootUid ?? 0,
+      rootGid: options.rootGid ?? 0,
+      users: options.users.flatMap((user) => [Buffer.from(user.name), encodeUser(user)]),
+    });
+    if (status === 'EEXIST') {
       throw new UserError(`volume '${volume}' exists at ${connect.location.display}; --force wipes it first`);
     }
     return format;

@@ -7,11 +7,12 @@ import { FsError, SessionLostError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SessionInfo, VolumeFormat, VolumeUsage } from '../../base/vocabulary.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
-import { decodeNumber } from '../codec/codec.ts';
 import type { MetaSession } from '../meta.ts';
-import { type RedisConnection, RedisReplyError, type Reply } from '../redis/connection.ts';
-import { Engine } from '../redis/engine.ts';
-import type { Script, ScriptLibrary } from '../redis/script-library.ts';
+import { type Argument, type RedisConnection, RedisReplyError, type Reply } from '../redis/connection.ts';
+import { Engine, type ScriptReply } from '../redis/engine.ts';
+import type { ScriptLibrary } from '../redis/script-library.ts';
+import type { ScriptSchema } from '../schema/script-schema.ts';
+import { describe, sessionEnd, sessionOpen, sessionRenew, sessions } from '../schema/session-schemas.ts';
 
 /** Bounds the loops that end sessions in steps. */
 const END_STEPS_MAX = 10_000;
@@ -35,14 +36,14 @@ export interface SessionOptions {
 export class Session implements MetaSession {
   readonly engine: Engine;
   readonly format: VolumeFormat;
-  readonly #renew: Script;
+  readonly #scripts: ScriptLibrary;
   #timer: NodeJS.Timeout | undefined;
   #beating = false;
 
-  private constructor(engine: Engine, format: VolumeFormat, renew: Script) {
+  private constructor(engine: Engine, format: VolumeFormat, scripts: ScriptLibrary) {
     this.engine = engine;
     this.format = format;
-    this.#renew = renew;
+    this.#scripts = scripts;
   }
 
   /** Joins the volume. 1 round trip. @throws UserError when there is no such volume or its format is newer. */
@@ -50,21 +51,20 @@ export class Session implements MetaSession {
     const { connection, scripts, prefix } = options;
     const info = { hostname: hostname(), pid: process.pid, kind: options.kind, version: options.version, where: '' };
     const sentMs = performance.now();
-    const reply = (await evalOnce(connection, scripts.get('session-open'), [
-      prefix,
-      options.leaseMs,
-      options.graceMs ?? '',
-      ...Object.entries(info).flatMap(([name, value]) => [name, Buffer.from(String(value))]),
-    ])) as Buffer[];
-    if (reply[0]!.toString() === 'ENOENT') {
+    const opened = await evalOnce(connection, scripts, prefix, sessionOpen, {
+      leaseMs: options.leaseMs,
+      ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+      info: Object.entries(info).flatMap(([name, value]) => [name, Buffer.from(String(value))]),
+    });
+    if (opened === 'ENOENT') {
       throw new UserError(`no volume at ${connection.location.display}; make one with: janusfs format URL --store ...`);
     }
-    const format = readFormat(reply[4]!);
+    if (typeof opened === 'string') throw new UserError(`the volume cannot be joined: ${opened}`);
+    const format = readFormat(opened.format);
     const { logger, events } = options;
-    const sid = decodeNumber(reply[1]);
-    const engine = new Engine({ connection, scripts, prefix, sid, logger, events });
-    engine.clock.learn(timeUs(reply[2]!, reply[3]!), sentMs);
-    const session = new Session(engine, format, scripts.get('session-renew'));
+    const engine = new Engine({ connection, scripts, prefix, sid: opened.sid, logger, events });
+    engine.clock.learn(opened.nowUs, sentMs);
+    const session = new Session(engine, format, scripts);
     session.#timer = setInterval(() => void session.beat(), options.heartbeatMs);
     session.#timer.unref();
     return session;
@@ -80,9 +80,10 @@ export class Session implements MetaSession {
     this.#beating = true;
     const sentMs = engine.clock.local();
     try {
-      const reply = (await evalOnce(engine.connection, this.#renew, [engine.prefix, engine.sid])) as Buffer[];
-      if (reply[0]!.toString() === 'ESESSION') engine.fence();
-      else engine.clock.learn(timeUs(reply[1]!, reply[2]!), sentMs);
+      const { connection, prefix, sid } = engine;
+      const renewed = await evalOnce(connection, this.#scripts, prefix, sessionRenew, { sid });
+      if (typeof renewed === 'string') engine.fence();
+      else engine.clock.learn(renewed.nowUs, sentMs);
     } catch (error) {
       engine.logger.warn({ error: (error as Error).message }, 'heartbeat failed; the next one tries again');
     } finally {
@@ -93,10 +94,10 @@ export class Session implements MetaSession {
   /** Ends sessions whose lease ran out and releases what they kept; answers how many. One script per 500 inodes. */
   async cleanSessions(): Promise<number> {
     let ended = 0;
-    for (let step = 0; step < END_STEPS_MAX; step += 1) {
-      const [, sid, done] = (await this.engine.mutate('session-end', [''])) as Buffer[];
-      if (sid!.length === 0) break;
-      if (done![0] === 0x31 /* 1 */) ended += 1;
+    for (let steps = 0; steps < END_STEPS_MAX; steps += 1) {
+      const step = await this.engine.mutate(sessionEnd, { sid: '' });
+      if (step.sid === '') break;
+      if (step.ended) ended += 1;
     }
     return ended;
   }
@@ -114,7 +115,7 @@ export class Session implements MetaSession {
 
   /** All sessions the volume knows, lost ones included until they are cleaned. */
   async list(): Promise<SessionInfo[]> {
-    const rows = (await this.engine.read('sessions', [])).slice(1) as Buffer[][];
+    const rows = await this.engine.read(sessions, {});
     return rows.map((row) => {
       const [sid, expires, host, pid, kind, version, where, started] = row.map((field) => field.toString());
       return {
@@ -131,7 +132,7 @@ export class Session implements MetaSession {
   }
 
   async describe(where: string): Promise<void> {
-    await this.engine.mutate('describe', [Buffer.from(where)]);
+    await this.engine.mutate(describe, { where });
   }
 
   /** Stops the heartbeat; the lease then runs out by itself. */
@@ -147,8 +148,7 @@ export class Session implements MetaSession {
     engine.closing = true;
     try {
       for (let step = 0; step < END_STEPS_MAX; step += 1) {
-        const reply = (await engine.mutate('session-end', [engine.sid])) as Buffer[];
-        if (reply[2]![0] === 0x31 /* 1 */) return;
+        if ((await engine.mutate(sessionEnd, { sid: String(engine.sid) })).ended) return;
       }
     } catch (error) {
       // A lost reply to the last step leaves no session to answer from: SessionLostError is then what success looks like.
@@ -158,18 +158,27 @@ export class Session implements MetaSession {
   }
 }
 
-/** Runs a script outside of any session. */
-export async function evalOnce(
+/** Runs a script outside of any session. Answers what it answered, or its status when that is not 'OK'. */
+export async function evalOnce<Request, Response>(
   connection: RedisConnection,
-  script: Script,
-  keysAndArgs: (Buffer | string | number)[],
-): Promise<Reply> {
+  scripts: ScriptLibrary,
+  prefix: string,
+  schema: ScriptSchema<Request, Response>,
+  request: Request,
+): Promise<Response | string> {
+  const { sha, source } = scripts.get(schema.name);
+  const args: Argument[] = [sha, 1, prefix];
+  schema.encode(request, args);
+  let reply: Reply;
   try {
-    return await connection.call('EVALSHA', [script.sha, 1, ...keysAndArgs]);
+    reply = await connection.call('EVALSHA', args);
   } catch (error) {
     if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
-    return connection.call('EVAL', [script.source, 1, ...keysAndArgs]);
+    reply = await connection.call('EVAL', [source, ...args.slice(1)]);
   }
+  const elements = reply as ScriptReply;
+  const status = (elements[0] as Buffer).toString('latin1');
+  return status === 'OK' ? schema.decode(elements, request) : status;
 }
 
 function readFormat(json: Buffer): VolumeFormat {
@@ -180,8 +189,4 @@ function readFormat(json: Buffer): VolumeFormat {
     );
   }
   return format;
-}
-
-function timeUs(seconds: Buffer, micros: Buffer): number {
-  return Number(seconds.toString()) * 1_000_000 + Number(micros.toString());
 }

@@ -152,11 +152,11 @@ export class VolumeObjects implements ObjectVfs {
     return await this.#state.meta.objects.list({ root, prefix, after, delimiter, limit, caller: ctx });
   }
 
-  async setTags(_ctx: Context, walked: WalkReply, tags: [string, string][]): Promise<void> {
+  async setTags(ctx: Context, walked: WalkReply, tags: [string, string][]): Promise<void> {
     checkAlive(this.#state, 'setTags');
     const { attrs, meta } = this.#state;
     const token = attrs.token();
-    const attr = attrs.changed(await meta.objects.setS3(walked.attr.ino, { tags }), token);
+    const attr = attrs.changed(await meta.objects.setS3(walked.attr.ino, { tags }, ctx), token);
     await this.#publisher.announce([], [attr.ino]);
   }
 

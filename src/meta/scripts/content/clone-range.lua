@@ -1,41 +1,35 @@
 -- Shares slices of a source range with a target: moves no bytes. Bounded: stops after `most` records or 64 chunks.
--- ARGV[4] source ino, [5] source offset, [6] target ino, [7] target offset, [8] length, [9] most records, [10] '1' clears set-id bits
 -- Returns {'OK', target's attributes, bytes copied, length now known to be copied in all (clamped to the source)}.
 -- Errors: ENOENT, EINVAL (no regular files, ranges of one file overlap), EFBIG.
---@include core
---@include mutate
---@include map
---@include space
---@include slices
---@include pieces
-local source, target = ARGV[4], ARGV[6]
-local from, to, length, most = tonumber(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local s, t = attr_get(source), attr_get(target)
+--@needs core attrs mutate stale privileges usage map slices space content
+local source, target = arg.source, arg.target
+local from, to, length, most = arg.source_offset, arg.target_offset, arg.length, arg.most
+local s, t = attrs.get(source), attrs.get(target)
 if not s or not t then return { 'ENOENT' } end
 if bit.band(s.mode, S_IFMT) ~= S_IFREG or bit.band(t.mode, S_IFMT) ~= S_IFREG then return { 'EINVAL' } end
 length = math.min(length, s.size - from)
-if length <= 0 then return finish({ 'OK', attr_pack(t), '0', '0' }) end
+if length <= 0 then return mutate.finish({ 'OK', attrs.pack(t), '0', '0' }) end
 if source == target and math.abs(from - to) < length then return { 'EINVAL' } end
-if to + length > FILE_MAX then return { 'EFBIG' } end
+if to + length > FILE_BYTES_MAX then return { 'EFBIG' } end
 
 local out, order = {}, {}
 local count = 0
 
 local function emit(at, id, size, off, len)
   while len > 0 do
-    local chunk, pos = math.floor(at / CHUNK), at % CHUNK
-    local part = math.min(len, CHUNK - pos)
+    local chunk, pos = math.floor(at / CHUNK_BYTES), at % CHUNK_BYTES
+    local part = math.min(len, CHUNK_BYTES - pos)
     if not out[chunk] then
-      out[chunk] = { packed = {}, shared = {}, old = call('EXISTS', chunk_key(target, chunk)) == 1 }
+      out[chunk] = { packed = {}, shared = {}, old = call('EXISTS', map.key(target, chunk)) == 1 }
       order[#order + 1] = chunk
     end
     local into = out[chunk]
     if id ~= 0 then
-      into.packed[#into.packed + 1] = struct.pack(RECORD, pos, id, size, off, part)
+      into.packed[#into.packed + 1] = struct.pack(SLICE_RECORD_FORMAT, pos, id, size, off, part)
       into.shared[#into.shared + 1] = { id, size, part }
       count = count + 1
     elseif into.old then
-      into.packed[#into.packed + 1] = zero_record(pos, part)
+      into.packed[#into.packed + 1] = slices.zero(pos, part)
       count = count + 1
     end
     at, off, len = at + part, off + part, len - part
@@ -44,11 +38,11 @@ end
 
 -- `done` is the source offset up to which the target has been described.
 local done, last = from, from + length
-local chunk, chunks = math.floor(from / CHUNK), 0
+local chunk, chunks = math.floor(from / CHUNK_BYTES), 0
 while done < last and count < most and chunks < 64 do
-  local base = chunk * CHUNK
-  local stop = math.min(last, base + CHUNK)
-  for _, piece in ipairs(map_visible(chunk_records(source, chunk), done - base, stop - base)) do
+  local base = chunk * CHUNK_BYTES
+  local stop = math.min(last, base + CHUNK_BYTES)
+  for _, piece in ipairs(map.visible(map.records(source, chunk), done - base, stop - base)) do
     if count >= most then
       stop = done
       break
@@ -66,20 +60,20 @@ while done < last and count < most and chunks < 64 do
 end
 
 local copied = done - from
-local before = allocated(t)
+local before = space.allocated(t)
 local function store()
   for _, index in ipairs(order) do
     local into = out[index]
-    if #into.packed > 0 then chunk_append(target, index, table.concat(into.packed)) end
-    slices_share(target, index, into.shared)
+    if #into.packed > 0 then slices.append(target, index, table.concat(into.packed)) end
+    slices.share(target, index, into.shared)
   end
 end
-if has(s.flags, F_SPARSE) or block_down(to) > block_up(t.size) then make_sparse(t) end
-if has(t.flags, F_SPARSE) then recount(target, t, to, to + copied, store) else store() end
+if has(s.flags, FLAG_SPARSE) or space.block_down(to) > space.block_up(t.size) then space.make_sparse(t) end
+if has(t.flags, FLAG_SPARSE) then space.recount(target, t, to, to + copied, store) else store() end
 t.size = math.max(t.size, to + copied)
-used_add(allocated(t) - before)
-content_changed(t)
-drop_privileges(target, t, ARGV[10] == '1')
-local packed = attr_set(target, t)
-stale_inode(target, t.version)
-return finish({ 'OK', packed, fmt(copied), fmt(length) })
+usage.add(space.allocated(t) - before)
+content.changed(t)
+privileges.drop(target, t, arg.kill_priv)
+local packed = attrs.set(target, t)
+stale.inode(target, t.version)
+return mutate.finish({ 'OK', packed, fmt(copied), fmt(length) })

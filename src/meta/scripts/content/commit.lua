@@ -1,37 +1,29 @@
 -- Makes written pieces part of a file: records, inline bytes, size, times, version. Their stored bytes are durable.
--- ARGV[4] ino, [5] 'w' pieces stand where they say or 'a' they are one run that goes to the end of file,
--- [6] mtime seconds, [7] nanoseconds, [8] sum: 1 clears set-id bits, 2 the time was shown as ctime,
--- [9] pieces: <I4 chunk and a record each (inline: slice id 0 and the inline bit), [10...] bytes of the inline pieces
 -- Returns {'OK', attributes, offset of an appended run or -1, inline bytes of the volume, <I8... ids of inline pieces,
 -- <I4I4... chunk and its record count}. Errors: ENOENT, EISDIR, EINVAL (no regular file), EFBIG.
---@include core
---@include mutate
---@include map
---@include space
---@include slices
---@include pieces
-local ino = ARGV[4]
-local a = attr_get(ino)
+--@needs core attrs mutate stale times privileges usage space pieces
+local ino = arg.ino
+local a = attrs.get(ino)
 if not a then return { 'ENOENT' } end
-if is_dir(a) then return { 'EISDIR' } end
+if attrs.is_dir(a) then return { 'EISDIR' } end
 if bit.band(a.mode, S_IFMT) ~= S_IFREG then return { 'EINVAL' } end
-local pieces = pieces_parse(ARGV[9])
+local written = pieces.parse(arg.pieces)
 local offset = -1
-if ARGV[5] == 'a' then
+if arg.placement == 'append' then
   offset = a.size
-  pieces = pieces_shift(pieces, offset)
+  written = pieces.shift(written, offset)
 end
-local size = math.max(a.size, pieces_end(pieces))
-if size > FILE_MAX then return { 'EFBIG' } end
+local size = math.max(a.size, pieces.stop(written))
+if size > FILE_BYTES_MAX then return { 'EFBIG' } end
 
-local before = allocated(a)
-pieces_count(ino, a, pieces)
-local ids, inline_bytes, counts = pieces_store(ino, pieces, ARGV, 10)
+local before = space.allocated(a)
+space.count_pieces(ino, a, written)
+local ids, inline_bytes, counts = pieces.store(ino, written, arg.inline_at)
 a.size = size
-used_add(allocated(a) - before)
+usage.add(space.allocated(a) - before)
 a.version = a.version + 1
-commit_times(a, tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] >= '2')
-drop_privileges(ino, a, ARGV[8] == '1' or ARGV[8] == '3')
-local packed = attr_set(ino, a)
-stale_inode(ino, a.version)
-return finish({ 'OK', packed, fmt(offset), inline_total(), ids, counts })
+times.commit(a, arg.mtime_s, arg.mtime_ns, arg.time_shown)
+privileges.drop(ino, a, arg.kill_priv)
+local packed = attrs.set(ino, a)
+stale.inode(ino, a.version)
+return mutate.finish({ 'OK', packed, fmt(offset), usage.inline(), ids, counts })

@@ -1,43 +1,36 @@
--- ARGV[4] ino, [5] 'extend', 'keep-size', 'punch', 'zero' or 'zero-keep-size', [6] offset, [7] length, [8] '1' clears
--- set-id bits. Space is not reserved: blocks are written when bytes come.
 -- Returns {'OK', attributes, inline bytes of the volume}. Errors: ENOENT, EINVAL, EFBIG.
---@include core
---@include mutate
---@include map
---@include space
---@include slices
---@include pieces
-local ino, mode, offset, length = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local a = attr_get(ino)
+--@needs attrs mutate stale times privileges usage space content
+local ino, mode, offset, length = arg.ino, arg.mode, arg.offset, arg.length
+local a = attrs.get(ino)
 if not a then return { 'ENOENT' } end
 if bit.band(a.mode, S_IFMT) ~= S_IFREG then return { 'EINVAL' } end
 local last = offset + length
-if last > FILE_MAX then return { 'EFBIG' } end
+if last > FILE_BYTES_MAX then return { 'EFBIG' } end
 
 local function attributes_changed()
-  local packed = attr_set(ino, a)
-  stale_inode(ino, a.version)
-  return finish({ 'OK', packed, inline_total() })
+  local packed = attrs.set(ino, a)
+  stale.inode(ino, a.version)
+  return mutate.finish({ 'OK', packed, usage.inline() })
 end
 
-drop_privileges(ino, a, ARGV[8] == '1')
+privileges.drop(ino, a, arg.kill_priv)
 if mode == 'keep-size' then
-  touch_change(a)
+  times.change(a)
   return attributes_changed()
 end
-local before = allocated(a)
+local before = space.allocated(a)
 if mode ~= 'extend' and offset < a.size then
   local stop = math.min(last, a.size)
-  make_sparse(a)
-  recount(ino, a, offset, stop, function() content_zero(ino, offset, stop) end)
+  space.make_sparse(a)
+  space.recount(ino, a, offset, stop, function() content.zero(ino, offset, stop) end)
 end
 if last > a.size and (mode == 'extend' or mode == 'zero') then
-  if last > block_up(a.size) then make_sparse(a) end
+  if last > space.block_up(a.size) then space.make_sparse(a) end
   a.size = last
 elseif mode == 'extend' then
-  touch_change(a)
+  times.change(a)
   return attributes_changed()
 end
-used_add(allocated(a) - before)
-content_changed(a)
+usage.add(space.allocated(a) - before)
+content.changed(a)
 return attributes_changed()

@@ -1,5 +1,5 @@
--- Bytes of inline slices. ARGV: ids. Returns {'OK', bytes or nil...}.
---@include core
+-- Bytes of inline slices. Returns {'OK', bytes or nil...}.
+--@needs core
 local keys = {}
-for i, id in ipairs(ARGV) do keys[i] = P .. 'b' .. id end
+for i = arg.ids_at, #ARGV do keys[#keys + 1] = P .. 'b' .. ARGV[i] end
 return { 'OK', call('MGET', unpack(keys)) }

@@ -1,4 +1,3 @@
--- ARGV[4] count. Returns {'OK', first of `count` consecutive slice ids}.
---@include core
---@include mutate
-return finish({ 'OK', fmt(new_slices(tonumber(ARGV[4]))) })
+-- Returns {'OK', first of `count` consecutive slice ids}.
+--@needs core mutate fresh
+return mutate.finish({ 'OK', fmt(fresh.slices(arg.count)) })

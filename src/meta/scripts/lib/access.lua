@@ -1,7 +1,13 @@
--- Included (after core) by scripts that decide permission for callers whose kernel has not (S3).
--- A caller argument is '' (unchecked) or struct '<I4I4I4...': uid, gid, supplementary groups.
+-- Who may do what, for callers whose kernel has not decided it. src/base/access.ts is the same rule in TypeScript; both
+-- are held to test/support/access-cases.ts.
+-- A caller argument is '' (unchecked: nil) or struct '<I4I4I4...': uid, gid, supplementary groups.
+--
+-- Policy comes in here and nowhere else. POSIX ACLs (FLAG_ACL, a<ino>) have no entries yet: may() is where they will be
+-- asked, before the bits of the group; until then mode bits count, as in a file system without them.
+--@needs core
+local access = {}
 
-local function caller_of(packed)
+function access.caller(packed)
   if packed == '' then return nil end
   local caller = { uid = 0, groups = {} }
   caller.uid = struct.unpack('<I4', packed)
@@ -12,7 +18,7 @@ local function caller_of(packed)
 end
 
 -- want: 4 read, 2 write, 1 execute/search, or a sum. Unchecked callers and uid 0 may everything.
-local function may(caller, a, want)
+function access.may(caller, a, want)
   if not caller or caller.uid == 0 then return true end
   local bits = bit.band(a.mode, 7)
   if caller.uid == a.uid then
@@ -24,7 +30,7 @@ local function may(caller, a, want)
 end
 
 -- The sticky bit: only the owner of the entry's inode or of the directory may remove or rename the entry.
-local function sticky_ok(caller, dir, a)
-  if not caller or caller.uid == 0 or not has(dir.mode, 512) then return true end
+function access.sticky_allows(caller, dir, a)
+  if not caller or caller.uid == 0 or not has(dir.mode, S_ISVTX) then return true end
   return caller.uid == a.uid or caller.uid == dir.uid
 end

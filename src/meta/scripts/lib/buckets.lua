@@ -1,7 +1,8 @@
--- Included (after core) by scripts about buckets: top-level directories whose names S3 allows for buckets.
+-- Buckets: top-level directories whose names S3 allows for buckets.
 -- https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+local buckets = {}
 
-local function is_bucket_name(name)
+function buckets.is_name(name)
   if #name < 3 or #name > 63 then return false end
   if not string.find(name, '^[a-z0-9][a-z0-9.-]*[a-z0-9]$') then return false end
   if string.find(name, '%.[.-]') or string.find(name, '-.', 1, true) then return false end

@@ -1,25 +1,23 @@
--- Included (after core) by scripts that read slice maps, and before lib/slices by those that change them.
+-- Reading slice maps.
 --
 --   s<ino>:<chunk>  records of 24 bytes in commit order: pos, slice id, slice size (bit 31: inline), offset, length;
 --                   a later record hides what it overlaps, slice 0 is zeros, what no record covers is a hole
 --   k<ino>          zset of the chunks >= 1 that have records (score = member = chunk), so that nothing walks holes
-local RECORD = '<I4I8I4I4I4'
-local RECORD_BYTES = 24
-local INLINE_BIT = 2147483648
-local FILE_MAX = 1125899906842624
+--@needs core
+local map = {}
 
-local function chunk_key(ino, chunk)
+function map.key(ino, chunk)
   return P .. 's' .. ino .. ':' .. chunk
 end
 
-local function chunk_records(ino, chunk)
-  return call('GET', chunk_key(ino, chunk)) or ''
+function map.records(ino, chunk)
+  return call('GET', map.key(ino, chunk)) or ''
 end
 
 -- Existing chunks in [first, last] in order, at most `limit`.
-local function chunks_between(ino, first, last, limit)
+function map.chunks(ino, first, last, limit)
   local found = {}
-  if first == 0 and last >= 0 and call('EXISTS', chunk_key(ino, 0)) == 1 then found[1] = 0 end
+  if first == 0 and last >= 0 and call('EXISTS', map.key(ino, 0)) == 1 then found[1] = 0 end
   if last >= 1 then
     for _, chunk in ipairs(call('ZRANGEBYSCORE', P .. 'k' .. ino, math.max(first, 1), last, 'LIMIT', 0, limit)) do
       found[#found + 1] = tonumber(chunk)
@@ -30,18 +28,18 @@ end
 
 -- What the records of a chunk show within [from, to): a list, by position, of {pos, len, id, size, off}. Slice 0 is
 -- zeros; holes are left out. Cost: records x pieces.
-local function map_visible(packed, from, to)
+function map.visible(packed, from, to)
   local open = { { from, to } }
-  local pieces = {}
-  for at = #packed - RECORD_BYTES + 1, 1, -RECORD_BYTES do
+  local shown = {}
+  for at = #packed - SLICE_RECORD_BYTES + 1, 1, -SLICE_RECORD_BYTES do
     if #open == 0 then break end
-    local pos, id, size, off, len = struct.unpack(RECORD, packed, at)
+    local pos, id, size, off, len = struct.unpack(SLICE_RECORD_FORMAT, packed, at)
     if pos < to and pos + len > from then
       local still = {}
       for _, range in ipairs(open) do
         local low, high = math.max(range[1], pos), math.min(range[2], pos + len)
         if low < high then
-          pieces[#pieces + 1] = { low, high - low, id, size, off + low - pos }
+          shown[#shown + 1] = { low, high - low, id, size, off + low - pos }
           if range[1] < low then still[#still + 1] = { range[1], low } end
           if high < range[2] then still[#still + 1] = { high, range[2] } end
         else
@@ -51,26 +49,26 @@ local function map_visible(packed, from, to)
       open = still
     end
   end
-  table.sort(pieces, function(x, y) return x[1] < y[1] end)
-  return pieces
+  table.sort(shown, function(x, y) return x[1] < y[1] end)
+  return shown
 end
 
 -- Records of `count` chunks from `first`, and the inline bytes they name, latest records first, as long as they fit.
 -- Answers a list of packed chunks, the packed ids (<I8 each) and the bytes in the order of the ids.
-local function map_run(ino, first, count, inline_max)
+function map.run(ino, first, count, inline_max)
   local chunks, ids, bytes, seen = {}, {}, {}, {}
   for i = 1, count do
-    local packed = chunk_records(ino, first + i - 1)
+    local packed = map.records(ino, first + i - 1)
     chunks[i] = packed
-    for at = #packed - RECORD_BYTES + 1, 1, -RECORD_BYTES do
-      local _, id, size = struct.unpack(RECORD, packed, at)
+    for at = #packed - SLICE_RECORD_BYTES + 1, 1, -SLICE_RECORD_BYTES do
+      local _, id, size = struct.unpack(SLICE_RECORD_FORMAT, packed, at)
       if size >= INLINE_BIT and size - INLINE_BIT <= inline_max and not seen[id] and #ids < 4000 then
         seen[id] = true
-        local content = call('GET', P .. 'b' .. fmt(id))
-        if content then
-          inline_max = inline_max - #content
+        local kept = call('GET', P .. 'b' .. fmt(id))
+        if kept then
+          inline_max = inline_max - #kept
           ids[#ids + 1] = struct.pack('<I8', id)
-          bytes[#bytes + 1] = content
+          bytes[#bytes + 1] = kept
         end
       end
     end

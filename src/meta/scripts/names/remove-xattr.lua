@@ -1,13 +1,12 @@
 -- Removes an extended attribute.
--- KEYS[1] prefix. ARGV[4] ino, [5] name. Returns {'OK', attributes}. Errors: ENOENT, ENODATA.
---@include core
---@include mutate
-local ino = ARGV[4]
-local a = attr_get(ino)
+-- Returns {'OK', attributes}. Errors: ENOENT, ENODATA.
+--@needs core attrs mutate stale times
+local ino = arg.ino
+local a = attrs.get(ino)
 if not a then return { 'ENOENT' } end
 local key = P .. 'x' .. ino
-if call('HDEL', key, ARGV[5]) == 0 then return { 'ENODATA' } end
-if call('EXISTS', key) == 0 and has(a.flags, F_XATTR) then a.flags = a.flags - F_XATTR end
-touch_change(a)
-stale_inode(ino, a.version)
-return finish({ 'OK', attr_set(ino, a) })
+if call('HDEL', key, arg.name) == 0 then return { 'ENODATA' } end
+if call('EXISTS', key) == 0 and has(a.flags, FLAG_XATTR) then a.flags = a.flags - FLAG_XATTR end
+times.change(a)
+stale.inode(ino, a.version)
+return mutate.finish({ 'OK', attrs.set(ino, a) })

@@ -1,26 +1,21 @@
 -- Takes a name of a non-directory away. Without names left the inode waits in `del`.
--- KEYS[1] prefix. ARGV[4] directory, [5] name, [6] kind (lib/names), [7] caller
 -- Returns {'OK', ino, attributes, attributes of the directory}.
 -- Errors: ENOENT, ENOTDIR, EISDIR, EACCES, EPERM (sticky directory), EIO.
---@include core
---@include mutate
---@include names
---@include access
---@include inodes
-local parent, name, caller = ARGV[4], ARGV[5], caller_of(ARGV[7])
-local dir = attr_get(parent)
+--@needs attrs mutate stale access entries inodes
+local parent, name, caller = arg.parent, arg.name, arg.caller
+local dir = attrs.get(parent)
 if not dir then return { 'ENOENT' } end
-if not is_dir(dir) then return { 'ENOTDIR' } end
-if not may(caller, dir, 1) then return { 'EACCES' } end
-local entry = entry_find(parent, name, ARGV[6])
+if not attrs.is_dir(dir) then return { 'ENOTDIR' } end
+if not access.may(caller, dir, MAY_SEARCH) then return { 'EACCES' } end
+local entry = entries.find(parent, name, arg.kind)
 if not entry then return { 'ENOENT' } end
-if not may(caller, dir, 2) then return { 'EACCES' } end
-local a = attr_get(entry.ino)
+if not access.may(caller, dir, MAY_WRITE) then return { 'EACCES' } end
+local a = attrs.get(entry.ino)
 if not a then return { 'EIO', 'entry of inode ' .. entry.ino .. ', which is missing' } end
-if not sticky_ok(caller, dir, a) then return { 'EPERM' } end
+if not access.sticky_allows(caller, dir, a) then return { 'EPERM' } end
 if entry.dir then return { 'EISDIR' } end
 
-entry_remove(parent, entry)
-stale_entry(parent, name)
-local packed = name_taken(entry.ino, a, parent)
-return finish({ 'OK', entry.ino, packed, dir_changed(parent, dir, 0) })
+entries.remove(parent, entry)
+stale.entry(parent, name)
+local packed = inodes.name_taken(entry.ino, a, parent)
+return mutate.finish({ 'OK', entry.ino, packed, inodes.dir_changed(parent, dir, 0) })

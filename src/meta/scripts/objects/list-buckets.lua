@@ -1,11 +1,8 @@
 -- Top-level directories with valid bucket names, by name.
--- ARGV[1] first member wanted (ZRANGEBYLEX form), [2] prefix, [3] limit, [4] most entries to visit
 -- Returns {'OK', 'end' | 'more' (limit reached, there is more) | 'go', member to go on from, {name, ino, attributes,
 -- 1 when younger}...}.
---@include core
---@include names
---@include buckets
-local low, prefix, limit, steps = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+--@needs core buckets
+local low, prefix, limit, steps = arg.low, arg.prefix, arg.limit, arg.steps
 local reply, count = { 'OK', 'end', '' }, 0
 while steps > 0 do
   local members = call('ZRANGEBYLEX', P .. 'd1', low, '+', 'LIMIT', 0, 200)
@@ -14,7 +11,7 @@ while steps > 0 do
     local name = string.sub(member, 1, at - 1)
     if string.sub(name, 1, #prefix) ~= prefix then return reply end
     local ino, younger = string.match(member, '^(%d+)(~?)$', at + 1)
-    local packed = string.sub(member, at, at) == '/' and is_bucket_name(name) and call('GET', P .. 'i' .. ino)
+    local packed = string.sub(member, at, at) == '/' and buckets.is_name(name) and call('GET', P .. 'i' .. ino)
     if packed then
       if count == limit then
         reply[2] = 'more'

@@ -1,21 +1,15 @@
 -- One page of keys and common prefixes below a directory, in byte order of whole keys.
 --
 -- Members of a directory sort as S3 keys do (`name NUL` and `name /`), so a page is a walk with a stack of frames:
---   frame {ino, path, low}: a directory, the key bytes in front of its entries, where its unread members begin
+-- frame {ino, path, low}: a directory, the key bytes in front of its entries, where its unread members begin
 -- Keys before the bound are never visited: low_of() finds each level's first member, jump() leaves a common prefix.
 -- Lua's own string comparison follows the server's locale, so nothing here compares strings but for equality.
 --
--- ARGV[1] root, [2] prefix, [3] after (with the prefix, or ''), [4] delimiter, [5] limit, [6] caller,
--- [7] bound: begin with keys behind it (it begins with the prefix), [8] '1' begin with the bound itself,
--- [9] most entries to visit
 -- Returns {'OK', 'end' | 'more' (limit reached, there is more) | 'go' (visited enough), bound to go on from (inclusive),
 -- items: {prefix} or {key, ino, attributes, version, etag, headers, checksums}...}. Errors: ENOENT, EACCES.
---@include core
---@include names
---@include access
---@include objects
-local root, prefix, after, delimiter, limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local caller, bound, inclusive, steps = caller_of(ARGV[6]), ARGV[7], ARGV[8] == '1', tonumber(ARGV[9])
+--@needs core attrs access links objects
+local root, prefix, after, delimiter, limit = arg.root, arg.prefix, arg.after, arg.delimiter, arg.limit
+local caller, bound, inclusive, steps = arg.caller, arg.bound, arg.inclusive, arg.steps
 local PAGE = 128
 local PROBE = 64
 
@@ -49,17 +43,17 @@ end
 local function object_of(dir, entry)
   local a = entry[4]
   if not a or entry[1] == '' then return nil end
-  if is_file(a) then return entry[3], a end
-  if not is_symlink(a) then return nil end
-  local ino, target = link_resolve(caller, dir, entry[3], { left = LINKS_MAX })
-  if ino and target and is_file(target) then return ino, target end
+  if attrs.is_file(a) then return entry[3], a end
+  if not attrs.is_symlink(a) then return nil end
+  local ino, target = links.resolve(caller, dir, entry[3], links.budget())
+  if ino and target and attrs.is_file(target) then return ino, target end
   return nil
 end
 
 -- Whether anything in or below a directory is listed. Gives up with yes after PROBE entries, and where the caller may
 -- not look: a common prefix too many is better than a hidden key.
 local function anything_listed(ino, a, left)
-  if is_dir_object(ino, a) or not may(caller, a, 5) then return true end
+  if objects.is_dir(ino, a) or not access.may(caller, a, MAY_READ + MAY_SEARCH) then return true end
   local low = '-'
   while low do
     local page
@@ -91,7 +85,7 @@ end
 -- Reading names takes read permission; passing through to a directory that the prefix names takes search only.
 local function enter(ino, a, path)
   local passing = #path < #prefix and string.find(prefix, '/', #path + 1, true)
-  if not may(caller, a, passing and 1 or 5) then return false end
+  if not access.may(caller, a, passing and 1 or 5) then return false end
   frames[#frames + 1] = { ino = ino, path = path, low = low_of(path), page = {}, at = 1 }
   return true
 end
@@ -129,9 +123,9 @@ local reply = { 'OK', 'end', '' }
 local count = 0
 
 local function emit_key(key, ino, a)
-  local s3 = has(a.flags, F_S3) and call('HMGET', P .. 'o' .. ino, 'v', 'e', 'h', 'c') or {}
+  local s3 = has(a.flags, FLAG_S3) and call('HMGET', P .. 'o' .. ino, 'v', 'e', 'h', 'c') or {}
   count = count + 1
-  reply[count + 3] = { key, ino, a.packed or attr_pack(a), s3[1] or '', s3[2] or '', s3[3] or '', s3[4] or '' }
+  reply[count + 3] = { key, ino, a.packed or attrs.pack(a), s3[1] or '', s3[2] or '', s3[3] or '', s3[4] or '' }
 end
 
 local function emit_prefix(common)
@@ -167,15 +161,15 @@ local function visit(frame, entry, key)
     emit_key(key, ino, a)
     return nil
   end
-  if is_dir_object(ino, a) and (not starts(bound, key) or (inclusive and bound == key)) then
+  if objects.is_dir(ino, a) and (not starts(bound, key) or (inclusive and bound == key)) then
     if count == limit then return 'full' end
     emit_key(key, ino, a)
   end
   return not enter(ino, a, key) and 'EACCES' or nil
 end
 
-local top = attr_get(root)
-if not top or not is_dir(top) or top.nlink == 0 then return { 'ENOENT' } end
+local top = attrs.get(root)
+if not top or not attrs.is_dir(top) or top.nlink == 0 then return { 'ENOENT' } end
 if not enter(root, top, '') then return { 'EACCES' } end
 while #frames > 0 do
   local frame = frames[#frames]

@@ -1,6 +1,6 @@
 -- Live and lost sessions, by expiry.
--- KEYS[1] prefix. Returns {'OK', {id, expiry ms, hostname, pid, kind, version, where, started ms}...}.
---@include core
+-- Returns {'OK', {id, expiry ms, hostname, pid, kind, version, where, started ms}...}.
+--@needs core
 local reply = { 'OK' }
 for _, sid in ipairs(call('ZRANGE', P .. 'ses', 0, -1)) do
   local info = call('HMGET', P .. 'ses:' .. sid, 'exp', 'hostname', 'pid', 'kind', 'version', 'where', 'started')

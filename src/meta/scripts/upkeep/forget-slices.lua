@@ -1,5 +1,4 @@
--- The objects of these slices are gone. ARGV[4...] `id:size`. Returns {'OK'}.
---@include core
---@include mutate
-call('ZREM', P .. 'gc', unpack(ARGV, 4))
-return finish({ 'OK' })
+-- The objects of these slices are gone. Returns {'OK'}.
+--@needs core mutate
+call('ZREM', P .. 'gc', unpack(ARGV, arg.slices_at))
+return mutate.finish({ 'OK' })

@@ -1,7 +1,6 @@
--- Which of these inline slices still wait for the packer. ARGV: members of inq.
--- Returns {'OK', '1' and '0' in order}.
---@include core
-local scores = #ARGV > 0 and call('ZMSCORE', P .. 'inq', unpack(ARGV)) or {}
+-- Which of these inline slices still wait for the packer. Returns {'OK', '1' and '0' in order}.
+--@needs core
+local scores = #ARGV >= arg.members_at and call('ZMSCORE', P .. 'inq', unpack(ARGV, arg.members_at)) or {}
 local alive = {}
-for i = 1, #ARGV do alive[i] = scores[i] and '1' or '0' end
+for i = 1, #scores do alive[i] = scores[i] and '1' or '0' end
 return { 'OK', table.concat(alive) }

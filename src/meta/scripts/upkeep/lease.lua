@@ -1,8 +1,7 @@
--- Takes or renews a volume-wide lease for this session. ARGV[4] name, [5] ms. Returns {'OK', 1 or 0}.
---@include core
---@include mutate
-local key = P .. 'lease:' .. ARGV[4]
+-- Takes or renews a volume-wide lease for this session. Returns {'OK', 1 or 0}.
+--@needs core mutate
+local key = P .. 'lease:' .. arg.name
 local holder = call('GET', key)
-if holder and holder ~= SID then return finish({ 'OK', 0 }) end
-call('SET', key, SID, 'PX', ARGV[5])
-return finish({ 'OK', 1 })
+if holder and holder ~= mutate.sid then return mutate.finish({ 'OK', 0 }) end
+call('SET', key, mutate.sid, 'PX', arg.ttl_ms)
+return mutate.finish({ 'OK', 1 })

@@ -1,19 +1,14 @@
 -- Points the records of inline slices at their bytes in a stored pack, and frees the inline bytes. A record that is gone
 -- was overwritten or deleted meanwhile: its bytes are dead in the pack. Records are right one by one; version and times
 -- stay. Guard: the pack must still be recorded with this session, or its object may be gone.
--- ARGV[4] pack id, [5] pack bytes, [6] <I8I4I8I4... ino, chunk, inline id, offset in the pack (at most 256)
 -- Returns {'OK', slices found, inline bytes of the volume}. Errors: ESTALE.
---@include core
---@include mutate
---@include map
---@include space
---@include slices
-local pack, pack_bytes = ARGV[4], tonumber(ARGV[5])
-if not call('ZSCORE', P .. 'pkup', pack .. ':' .. SID) then return { 'ESTALE' } end
+--@needs core mutate usage map packs slices
+local pack, pack_bytes = arg.pack_id, arg.pack_bytes
+if not call('ZSCORE', P .. 'pkup', pack .. ':' .. mutate.sid) then return { 'ESTALE' } end
 
 local order, wanted = {}, {}
-for at = 1, #ARGV[6], 24 do
-  local ino, chunk, id, offset = struct.unpack('<I8I4I8I4', ARGV[6], at)
+for at = 1, #arg.swaps, 24 do
+  local ino, chunk, id, offset = struct.unpack('<I8I4I8I4', arg.swaps, at)
   local key = fmt(ino) .. ':' .. chunk
   if not wanted[key] then
     wanted[key] = { ino = fmt(ino), chunk = chunk, offsets = {} }
@@ -24,11 +19,11 @@ end
 
 -- Rewrites the wanted records of one chunk: slice id -> {count, bytes covered, slice size}.
 local function swap_chunk(group)
-  local key = chunk_key(group.ino, group.chunk)
+  local key = map.key(group.ino, group.chunk)
   local packed = call('GET', key) or ''
   local swapped = {}
-  for at = 1, #packed, RECORD_BYTES do
-    local _, id, size, off, len = struct.unpack(RECORD, packed, at)
+  for at = 1, #packed, SLICE_RECORD_BYTES do
+    local _, id, size, off, len = struct.unpack(SLICE_RECORD_FORMAT, packed, at)
     local offset = group.offsets[id]
     if offset and size >= INLINE_BIT then
       call('SETRANGE', key, at - 1 + 4, struct.pack('<I8I4I4', tonumber(pack), pack_bytes, offset + off))
@@ -40,7 +35,7 @@ local function swap_chunk(group)
   return swapped
 end
 
-local slices, live, freed = 0, 0, 0
+local count, live, freed = 0, 0, 0
 for _, group in ipairs(order) do
   for id, found in pairs(swap_chunk(group)) do
     local key = fmt(id)
@@ -52,11 +47,11 @@ for _, group in ipairs(order) do
       call('UNLINK', P .. 'b' .. key)
       freed = freed + found.size
     end
-    call('ZREM', P .. 'inq', inq_member(id, group.ino, group.chunk, found.size))
-    slices, live = slices + 1, live + found.len
+    call('ZREM', P .. 'inq', slices.queued(id, group.ino, group.chunk, found.size))
+    count, live = count + 1, live + found.len
   end
 end
 local before = call('HGET', P .. 'pk', pack)
-pack_live_add(tonumber(pack), before and struct.unpack('<I8', before) or 0, pack_bytes, live)
-inline_add(-freed)
-return finish({ 'OK', slices, inline_total() })
+packs.add_live(tonumber(pack), before and struct.unpack('<I8', before) or 0, pack_bytes, live)
+usage.add_inline(-freed)
+return mutate.finish({ 'OK', count, usage.inline() })

@@ -1,11 +1,9 @@
--- Begins a multipart upload. ARGV[4] root, [5] key, [6] owner, [7] S3 record, [8] checksum algorithm, [9] xattrs,
--- [10] random part of the id. Returns {'OK', id, initiated ms}. Errors: ENOENT (no such root).
---@include core
---@include mutate
-local root = attr_get(ARGV[4])
-if not root or not is_dir(root) or root.nlink == 0 then return { 'ENOENT' } end
-local id = string.format('%012x', NOW_MS) .. ARGV[10]
-call('ZADD', P .. 'up' .. ARGV[4], 0, ARGV[5] .. '\0' .. id)
-call('HSET', P .. 'up:' .. id, 'r', ARGV[4], 'k', ARGV[5], 'o', ARGV[6], 'm', fmt(NOW_MS), 's', ARGV[7], 'a', ARGV[8],
-  'x', ARGV[9])
-return finish({ 'OK', id, fmt(NOW_MS) })
+-- Begins a multipart upload. Returns {'OK', id, initiated ms}. Errors: ENOENT (no such root).
+--@needs core now attrs mutate
+local root = attrs.get(arg.root)
+if not root or not attrs.is_dir(root) or root.nlink == 0 then return { 'ENOENT' } end
+local id = string.format('%012x', now.ms) .. arg.random
+call('ZADD', P .. 'up' .. arg.root, 0, arg.key .. '\0' .. id)
+call('HSET', P .. 'up:' .. id, 'r', arg.root, 'k', arg.key, 'o', arg.owner, 'm', fmt(now.ms), 's', arg.s3, 'a', arg.checksum_algorithm,
+  'x', arg.xattrs)
+return mutate.finish({ 'OK', id, fmt(now.ms) })

@@ -1,9 +1,7 @@
--- Parts of an upload by number. ARGV[1] id, [2] root, [3] key, [4] after this number, [5] limit
--- Returns {'OK', {fields of lib/uploads in order}, 1 when there are more, number, part...}. Errors: ENOENT.
---@include core
---@include uploads
-local id, after, limit = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
-local fields = upload_get(id, ARGV[2], ARGV[3])
+-- Parts of an upload by number. Returns {'OK', {fields of lib/uploads in order}, 1 when there are more, number, part...}. Errors: ENOENT.
+--@needs core uploads
+local id, after, limit = arg.upload_id, arg.after_number, arg.limit
+local fields = uploads.get(id, arg.root, arg.key)
 if not fields then return { 'ENOENT' } end
 local reply = { 'OK', fields, 0 }
 local left = call('HLEN', P .. 'upp:' .. id) > 0

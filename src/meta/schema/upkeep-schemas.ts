@@ -1,0 +1,46 @@
+/** The scripts of scripts/upkeep. */
+import { bytes, ino, list, number, word } from './argument-types.ts';
+import * as reply from './reply-types.ts';
+import { mutation, read } from './script-schema.ts';
+
+const buffers = reply.custom(0, reply.ANY, (elements) => elements.slice(1) as Buffer[]);
+
+/** Members of `inq`. */
+export const inlineSlices = read('inline-slices', { youngest: word(), limit: number }, buffers);
+
+/** '1' and '0' in the order of the members of `inq`. */
+export const inlineAlive = read('inline-alive', { members: list }, reply.fields({ alive: reply.byteString }));
+
+export const packBegin = mutation('pack-begin', { msMax: number }, reply.fields({ id: reply.number }));
+
+export const packSwap = mutation(
+  'pack-swap',
+  {
+    packId: ino,
+    packBytes: number,
+    /** <I8I4I8I4... ino, chunk, inline id, offset in the pack. */
+    swaps: bytes,
+  },
+  reply.fields({ found: reply.number, inlineTotal: reply.number }),
+);
+
+export const packEnd = mutation('pack-end', { packId: ino }, reply.nothing);
+
+export const reap = mutation(
+  'reap',
+  { limit: number, recordsMax: number },
+  reply.fields({ reaped: reply.number, more: reply.flag, inlineTotal: reply.number }),
+);
+
+export const reapNow = mutation(
+  'reap-now',
+  { recordsMax: number, inos: list },
+  reply.fields({ inlineTotal: reply.number }),
+);
+
+/** `id:size`. */
+export const deadSlices = read('dead-slices', { limit: number }, buffers);
+
+export const forgetSlices = mutation('forget-slices', { slices: list }, reply.nothing);
+
+export const lease = mutation('lease', { name: word(), ttlMs: ino }, reply.fields({ taken: reply.flag }));
