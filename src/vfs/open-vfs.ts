@@ -8,10 +8,22 @@ import { EntryCache } from './cache/entry-cache.ts';
 import { WholeDirectories } from './cache/whole-directories.ts';
 import { DataPath } from './file/data-path.ts';
 import { OpenFiles } from './file/open-files.ts';
-import type { Vfs } from './vfs.ts';
+import { VolumeFiles } from './file/volume-files.ts';
+import { VolumeAttributes } from './name/volume-attributes.ts';
+import { VolumeDirectories } from './name/volume-directories.ts';
+import { VolumeNames } from './name/volume-names.ts';
+import { Publisher } from './object/publisher.ts';
+import { VolumeBuckets } from './object/volume-buckets.ts';
+import { VolumeObjects } from './object/volume-objects.ts';
+import { VolumeUploads } from './object/volume-uploads.ts';
+import { Pushes } from './pushes.ts';
+import type { Validity, Vfs } from './vfs.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
 import type { VfsState } from './vfs-state.ts';
-import { VolumeVfs } from './volume-vfs.ts';
+
+const EXPIRED: Validity = { entrySec: 0, attrSec: 0 };
+/** Files flushed at the same time when everything closes. */
+const CLOSE_FLUSHES_MAX = 16;
 
 export interface VfsParts {
   meta: Meta;
@@ -57,5 +69,45 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     whole,
     fenced: false,
   };
-  return new VolumeVfs(state);
+  new Pushes(state);
+  const publisher = new Publisher(state);
+  const valid: Validity = { entrySec: options.ttlSec, attrSec: options.ttlSec };
+  let closing: Promise<void> | undefined;
+  return {
+    names: new VolumeNames(state),
+    attributes: new VolumeAttributes(state),
+    files: new VolumeFiles(state),
+    directories: new VolumeDirectories(state),
+    objects: new VolumeObjects(state, publisher),
+    buckets: new VolumeBuckets(state, publisher),
+    uploads: new VolumeUploads(state, publisher),
+    users: meta.users,
+    events: meta.events,
+    validity: () => (attrs.healthy && !state.fenced ? valid : EXPIRED),
+    setKernelCache: (cache) => coherence.setKernel(cache),
+    close() {
+      closing ??= closeVfs(state);
+      return closing;
+    },
+  };
+}
+
+async function closeVfs(state: VfsState): Promise<void> {
+  const failures: unknown[] = [];
+  if (!state.fenced) {
+    const files = state.files.all();
+    const worker = async (): Promise<void> => {
+      for (let file = files.pop(); file !== undefined; file = files.pop()) {
+        try {
+          await file.flush();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: CLOSE_FLUSHES_MAX }, worker));
+    await state.files.reapQueued();
+  }
+  await state.upkeep.stop({ drain: !state.fenced });
+  if (failures.length > 0) throw failures[0];
 }

@@ -223,3 +223,9 @@ export class SliceObjectWriter implements ObjectWriter {
     if (slices.length > 0) await this.#state.chunks.deleteSlices(slices);
   }
 }
+
+/** @throws FsError EBADF for a writer that is not of this volume. */
+export function ownWriter(writer: ObjectWriter): SliceObjectWriter {
+  if (!(writer instanceof SliceObjectWriter)) throw new FsError('EBADF', 'putObject', 'not a writer of this volume');
+  return writer;
+}

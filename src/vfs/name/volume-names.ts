@@ -12,7 +12,7 @@ import {
 } from '../../base/vocabulary.ts';
 import type { EntryReply } from '../../meta/meta.ts';
 import type { Token } from '../cache/attr-cache.ts';
-import type { Context } from '../vfs.ts';
+import type { Context, RenameNames, VfsNames } from '../vfs.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from '../vfs-state.ts';
 import { existingName, newName, targetName } from './mount-names.ts';
 
@@ -20,7 +20,7 @@ const PERMISSION_BITS = 0o7777;
 /** A lookup that a push overtook is repeated this often. */
 const LOOKUP_RETRIES = 2;
 
-export class NamespaceOps {
+export class VolumeNames implements VfsNames {
   readonly #state: VfsState;
 
   constructor(state: VfsState) {
@@ -132,7 +132,7 @@ export class NamespaceOps {
     return this.#shown(entry);
   }
 
-  async readlink(ino: Ino): Promise<Buffer> {
+  async readlink(_ctx: Context, ino: Ino): Promise<Buffer> {
     checkAlive(this.#state, 'readlink');
     return await this.#state.meta.names.readlink(ino);
   }
@@ -153,29 +153,21 @@ export class NamespaceOps {
     this.#state.whole.forget(reply.attr.ino);
   }
 
-  async rename(
-    ctx: Context,
-    parent: Ino,
-    shown: ByteString,
-    newParent: Ino,
-    newShown: ByteString,
-    mode: 'replace' | 'noreplace' | 'exchange',
-  ): Promise<void> {
+  async rename(ctx: Context, request: RenameNames): Promise<void> {
     checkAlive(this.#state, 'rename');
-    const from = existingName('rename', shown);
-    const to = targetName('rename', newShown);
+    const { parent, newParent } = request;
+    const from = existingName('rename', request.name);
+    const to = targetName('rename', request.newName);
     const { attrs, entries, meta, whole } = this.#state;
     const token = attrs.token();
     whole.add(newParent, to.name);
-    if (mode === 'exchange') whole.add(parent, from.name);
+    if (request.mode === 'exchange') whole.add(parent, from.name);
     const reply = await meta.names.rename({
-      parent,
+      ...request,
       name: from.name,
       kind: from.kind,
-      newParent,
       newName: to.name,
       newKind: to.kind,
-      mode,
       caller: ctx,
     });
     entries.changed(parent, from.name);
