@@ -16,6 +16,7 @@ import { Publisher } from './object/publisher.ts';
 import { VolumeBuckets } from './object/volume-buckets.ts';
 import { VolumeObjects } from './object/volume-objects.ts';
 import { VolumeUploads } from './object/volume-uploads.ts';
+import { WholeObjectMemory } from './object/whole-object-memory.ts';
 import { Pushes } from './pushes.ts';
 import type { Validity, Vfs } from './vfs.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
@@ -67,6 +68,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     coherence,
     upkeep,
     whole,
+    wholeObjects: new WholeObjectMemory(),
     fenced: false,
   };
   new Pushes(state);

@@ -10,6 +10,7 @@ import type { EntryCache } from './cache/entry-cache.ts';
 import type { WholeDirectories } from './cache/whole-directories.ts';
 import type { DataPath } from './file/data-path.ts';
 import type { OpenFiles } from './file/open-files.ts';
+import type { WholeObjectMemory } from './object/whole-object-memory.ts';
 import type { VfsOptions } from './vfs-options.ts';
 
 /** What the parts of one virtual file system share. */
@@ -25,6 +26,7 @@ export interface VfsState {
   readonly coherence: Coherence;
   readonly upkeep: Upkeep;
   readonly whole: WholeDirectories;
+  readonly wholeObjects: WholeObjectMemory;
   /** The session was fenced: nothing works any more. */
   fenced: boolean;
 }
