@@ -5,7 +5,7 @@ import { Upkeep } from '../upkeep/upkeep.ts';
 import { AttrCache } from './cache/attr-cache.ts';
 import { Coherence } from './cache/coherence.ts';
 import { EntryCache } from './cache/entry-cache.ts';
-import { WholeDirectories } from './cache/whole-directories.ts';
+import { NegativeDentries } from './cache/negative-dentries.ts';
 import { DataPath } from './file/data-path.ts';
 import { OpenFiles } from './file/open-files.ts';
 import { VolumeFiles } from './file/volume-files.ts';
@@ -35,7 +35,7 @@ export interface VfsParts {
 
 /**
  * Puts the virtual file system of a process on its session and its data layer, and starts the background work.
- * One per process: both doors share it. close() ends what it started; meta and chunks are the caller's to close.
+ * One per process: both frontends share it. close() ends what it started; meta and chunks are the caller's to close.
  */
 export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsParts): Vfs {
   const options = vfsOptions(settings);
@@ -55,7 +55,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     logger,
     { idleReaders: options.idleReaders, reapDelayMs: options.upkeep.reapDelayMs },
   );
-  const whole = new WholeDirectories();
+  const negative = new NegativeDentries();
   const state: VfsState = {
     meta,
     chunks,
@@ -67,7 +67,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     files,
     coherence,
     upkeep,
-    whole,
+    negative,
     wholeObjects: new WholeObjectMemory(),
     fenced: false,
   };

@@ -15,7 +15,7 @@ export class Pushes {
   }
 
   #pushed(batch: readonly Invalidation[]): void {
-    const { attrs, entries, files, coherence, whole } = this.#state;
+    const { attrs, entries, files, coherence, negative } = this.#state;
     for (const invalidation of batch) {
       switch (invalidation.kind) {
         case 'inode': {
@@ -27,7 +27,7 @@ export class Pushes {
           break;
         }
         case 'entry':
-          whole.add(invalidation.parent, invalidation.name);
+          negative.add(invalidation.parent, invalidation.name);
           attrs.pushedEntry(invalidation.parent, invalidation.name);
           entries.pushed(invalidation.parent, invalidation.name);
           coherence.pushEntry(invalidation.parent, invalidation.name);
@@ -44,10 +44,10 @@ export class Pushes {
   }
 
   #channel(healthy: boolean): void {
-    const { attrs, entries, files, coherence, logger, whole } = this.#state;
+    const { attrs, entries, files, coherence, logger, negative } = this.#state;
     attrs.setHealthy(healthy);
     entries.clear();
-    whole.forgetAll();
+    negative.forgetAll();
     files.dropAll();
     coherence.expireAll();
     if (!healthy) {

@@ -88,7 +88,7 @@ export class VolumeFiles implements VfsFiles {
     const token = attrs.token();
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     const reply = await meta.names.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
     attrs.changed(reply.entry.attr, token);
     attrs.changed(reply.parentAttr, token);

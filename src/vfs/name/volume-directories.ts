@@ -20,7 +20,7 @@ export class VolumeDirectories implements VfsDirectories {
       names: state.meta.names,
       attrs: state.attrs,
       shown: (attr) => shownAttr(state, attr),
-      sawTwin: () => state.coherence.sawTwin(),
+      sawShadowed: () => state.coherence.sawShadowed(),
       doubtful: (parent, entry) => {
         state.coherence.pushEntry(parent, entry.name);
         state.coherence.pushInode(entry.attr.ino, false);

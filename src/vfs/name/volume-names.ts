@@ -31,12 +31,12 @@ export class VolumeNames implements VfsNames {
     checkAlive(this.#state, 'lookup');
     if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
     const { name, kind } = existingName('lookup', shown);
-    if (kind !== 'elder') this.#state.coherence.sawTwin();
-    const { attrs, entries, meta, coherence, whole } = this.#state;
+    if (kind !== 'elder') this.#state.coherence.sawShadowed();
+    const { attrs, entries, meta, coherence, negative } = this.#state;
     if (kind === 'elder' && attrs.healthy) {
       const known = entries.get(parent, name);
       if (known !== undefined) return this.#shown(known);
-      if (whole.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
+      if (negative.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
     }
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
@@ -84,14 +84,14 @@ export class VolumeNames implements VfsNames {
 
   async mkdir(ctx: Context, parent: Ino, shown: ByteString, mode: number): Promise<Entry> {
     checkAlive(this.#state, 'mkdir');
-    const { whole } = this.#state;
-    const birth = whole.expect();
+    const { negative } = this.#state;
+    const pending = negative.begin();
     try {
       const entry = await this.#make('mkdir', ctx, parent, shown, S_IFDIR | (mode & PERMISSION_BITS), 0);
-      whole.born(birth, entry.attr.ino);
+      negative.made(pending, entry.attr.ino);
       return entry;
     } finally {
-      whole.stillborn(birth);
+      negative.end(pending);
     }
   }
 
@@ -99,7 +99,7 @@ export class VolumeNames implements VfsNames {
     const name = newName(op, shown);
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     return this.#made(
       parent,
       await this.#state.meta.names.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }),
@@ -114,7 +114,7 @@ export class VolumeNames implements VfsNames {
     if (target.length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     return this.#made(
       parent,
       await this.#state.meta.names.symlink({ parent, name, uid, gid, target, caller: ctx }),
@@ -126,7 +126,7 @@ export class VolumeNames implements VfsNames {
     checkAlive(this.#state, 'link');
     const name = newName('link', shown);
     const token = this.#state.attrs.token();
-    this.#state.whole.add(newParent, name);
+    this.#state.negative.add(newParent, name);
     const entry = this.#made(newParent, await this.#state.meta.names.link(ino, newParent, name, ctx), token);
     this.#state.files.named(ino);
     return this.#shown(entry);
@@ -150,7 +150,7 @@ export class VolumeNames implements VfsNames {
     const token = this.#state.attrs.token();
     const reply = await this.#state.meta.names.rmdir(parent, name, kind, ctx);
     this.#removed(parent, name, reply, token);
-    this.#state.whole.forget(reply.attr.ino);
+    this.#state.negative.forget(reply.attr.ino);
   }
 
   async rename(ctx: Context, request: RenameNames): Promise<void> {
@@ -158,10 +158,10 @@ export class VolumeNames implements VfsNames {
     const { parent, newParent } = request;
     const from = existingName('rename', request.name);
     const to = targetName('rename', request.newName);
-    const { attrs, entries, meta, whole } = this.#state;
+    const { attrs, entries, meta, negative } = this.#state;
     const token = attrs.token();
-    whole.add(newParent, to.name);
-    if (request.mode === 'exchange') whole.add(parent, from.name);
+    negative.add(newParent, to.name);
+    if (request.mode === 'exchange') negative.add(parent, from.name);
     const reply = await meta.names.rename({
       ...request,
       name: from.name,

@@ -71,7 +71,7 @@ export class VolumeObjects implements VfsObjects {
       throw error;
     }
     object.published();
-    await this.#publisher.settle(reply);
+    await this.#publisher.acknowledge(reply);
     return reply;
   }
 
@@ -102,7 +102,7 @@ export class VolumeObjects implements VfsObjects {
 
   async #publishCopy(ctx: Context, content: Content, options: PutOptions): Promise<PublishReply> {
     const reply = await this.#publisher.publish(ctx, content, options);
-    await this.#publisher.settle(reply);
+    await this.#publisher.acknowledge(reply);
     return reply;
   }
 

@@ -126,7 +126,7 @@ export class VolumeUploads implements VfsUploads {
       await this.#publisher.releaseHidden(ino);
       throw error;
     }
-    await this.#publisher.settle(reply);
+    await this.#publisher.acknowledge(reply);
     return reply;
   }
 

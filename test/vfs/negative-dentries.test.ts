@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
-import { WholeDirectories } from '../../src/vfs/cache/whole-directories.ts';
+import { NegativeDentries } from '../../src/vfs/cache/negative-dentries.ts';
 import type { Vfs } from '../../src/vfs/vfs.ts';
 import { ROOT, testVolume, until } from './two-sessions.ts';
 
@@ -72,34 +72,34 @@ test('keys put below our directory through S3 are found', { timeout }, async () 
   assert.ok(!(await absent(one.vfs, parent.attr.ino, 'q')));
 });
 
-test('a name that overtakes the reply of mkdir keeps the directory from counting as whole', () => {
-  const whole = new WholeDirectories();
-  const birth = whole.expect();
-  whole.add(7, 'early');
-  whole.born(birth, 7);
-  assert.equal(whole.lacks(7, 'anything'), false);
-  const other = whole.expect();
-  whole.add(7, 'elsewhere');
-  whole.born(other, 8);
-  assert.equal(whole.lacks(8, 'anything'), true);
+test('a name that overtakes the reply of mkdir keeps the directory from counting as negative', () => {
+  const negative = new NegativeDentries();
+  const birth = negative.begin();
+  negative.add(7, 'early');
+  negative.made(birth, 7);
+  assert.equal(negative.lacks(7, 'anything'), false);
+  const other = negative.begin();
+  negative.add(7, 'elsewhere');
+  negative.made(other, 8);
+  assert.equal(negative.lacks(8, 'anything'), true);
 });
 
 test('missed pushes end all knowledge, also of a directory being made', () => {
-  const whole = new WholeDirectories();
-  whole.born(whole.expect(), 7);
-  const birth = whole.expect();
-  whole.forgetAll();
-  whole.born(birth, 8);
-  assert.equal(whole.lacks(7, 'x'), false);
-  assert.equal(whole.lacks(8, 'x'), false);
+  const negative = new NegativeDentries();
+  negative.made(negative.begin(), 7);
+  const birth = negative.begin();
+  negative.forgetAll();
+  negative.made(birth, 8);
+  assert.equal(negative.lacks(7, 'x'), false);
+  assert.equal(negative.lacks(8, 'x'), false);
 });
 
 test('memory is bounded: a very large directory is looked up as usual', () => {
-  const whole = new WholeDirectories();
-  whole.born(whole.expect(), 7);
-  for (let i = 0; i < 50_001; i++) whole.add(7, `name ${i}`);
-  assert.equal(whole.lacks(7, 'never'), false);
-  for (let dir = 10; dir < 10 + 5000; dir++) whole.born(whole.expect(), dir);
-  assert.equal(whole.lacks(10, 'x'), false, 'the oldest went');
-  assert.equal(whole.lacks(5009, 'x'), true);
+  const negative = new NegativeDentries();
+  negative.made(negative.begin(), 7);
+  for (let i = 0; i < 50_001; i++) negative.add(7, `name ${i}`);
+  assert.equal(negative.lacks(7, 'never'), false);
+  for (let dir = 10; dir < 10 + 5000; dir++) negative.made(negative.begin(), dir);
+  assert.equal(negative.lacks(10, 'x'), false, 'the oldest went');
+  assert.equal(negative.lacks(5009, 'x'), true);
 });
