@@ -4,7 +4,7 @@
  */
 import { FsError } from './errors.ts';
 
-/** An internal assumption did not hold. It is an FsError EIO, so that both doors answer it without a special case. */
+/** An internal assumption did not hold. It is an FsError EIO, so that both frontends answer it without a special case. */
 export class BrokenAssumptionError extends FsError {
   constructor(message: string) {
     super('EIO', 'assert', message);

@@ -1,5 +1,5 @@
 /**
- * The one error class below the doors. A door turns it into its own language with one table:
+ * The one error class below the frontends. A frontend turns it into its own language with one table:
  * src/fuse/wire/errno-reply.ts (errno -> kernel) and src/s3api/protocol/s3-error.ts (errno + what was missing -> S3 code and status).
  */
 

@@ -1,6 +1,6 @@
 /**
  * The metadata engine's domain types. Names are bytes, carried as latin1 strings (one UTF-16 unit per byte) so that
- * they can be map keys; only the doors and the Redis edge convert them (Buffer.from(name, 'latin1')).
+ * they can be map keys; only the frontends and the Redis edge convert them (Buffer.from(name, 'latin1')).
  */
 
 /** Inode number: 0 < ino < 2^53, never reused; 1 is the root. The top bits are reserved for a shard, 0 for now. */

@@ -84,12 +84,12 @@ function tryOnce<T>(
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const abandon = new AbortController();
-    const settle = (): void => {
+    const finish = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     };
     const giveUp = (reason: unknown): void => {
-      settle();
+      finish();
       abandon.abort(reason);
       reject(reason);
     };
@@ -100,11 +100,11 @@ function tryOnce<T>(
     signal?.addEventListener('abort', onAbort, { once: true });
     attempt({ signal: abandon.signal, progress: () => timer.refresh() }).then(
       (value) => {
-        settle();
+        finish();
         resolve(value);
       },
       (error: unknown) => {
-        settle();
+        finish();
         reject(error);
       },
     );

@@ -168,11 +168,11 @@ export class FuseServer {
   async #releaseAll(): Promise<void> {
     const session = this.#session;
     const ctx = { uid: 0, gid: 0, groups: [], pid: 0, check: false };
-    for (const handle of session.dirs.values()) session.vfs.releasedir(ctx, handle);
+    for (const handle of session.dirs.values()) session.vfs.directories.releasedir(ctx, handle);
     session.dirs.clear();
     const files = [...session.files.values()];
     session.files.clear();
-    const results = await Promise.allSettled(files.map((handle) => session.vfs.release(ctx, handle)));
+    const results = await Promise.allSettled(files.map((handle) => session.vfs.files.release(ctx, handle)));
     for (const result of results) {
       if (result.status === 'rejected') {
         this.#logger.error({ error: String(result.reason) }, 'an open file could not be released');

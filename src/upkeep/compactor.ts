@@ -15,7 +15,10 @@ import type { ChunkStore } from '../chunk/chunks.ts';
 import { type Segment, visibleSegments } from '../chunk/read/overlay.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { SliceIds } from '../meta/ops/slice-ids.ts';
+import type { Job } from './job-loop.ts';
 
+/** With nothing to compact the loop sleeps until it is woken. */
+const IDLE_MS = 60_000;
 /** A leading record of at least this many bytes is not worth rewriting. */
 const LARGE_BYTES = 1024 * 1024;
 /** Records compacted at once; the script compares and replaces them. */
@@ -32,7 +35,9 @@ const REWRITE_BYTES_MAX = 64 * 1024 * 1024;
 /** The bytes of a run of segments, or undefined when one of them has moved. */
 type Bytes = Buffer[] | undefined;
 
-export class Compactor {
+export class Compactor implements Job {
+  readonly name = 'compact';
+  readonly pauseMs = IDLE_MS;
   readonly #meta: Meta;
   readonly #chunks: ChunkStore;
   readonly #slices: SliceIds;
@@ -82,6 +87,11 @@ export class Compactor {
       this.#logger.warn({ ino, chunkIndex, err: String(error) }, 'compacting a chunk failed');
     }
     return this.#queue.size > 0;
+  }
+
+  async round(signal: AbortSignal): Promise<number> {
+    while (!signal.aborted && (await this.next()));
+    return this.pauseMs;
   }
 
   /** Answers whether the chunk's records were replaced. */

@@ -1,5 +1,5 @@
-import type { Logger } from '../base/log.ts';
 import type { ChunkStore } from '../chunk/chunks.ts';
+import type { Job } from './job-loop.ts';
 
 /** What the deletion queue needs from the metadata. */
 export interface DeadSource {
@@ -19,65 +19,45 @@ const BATCHES_PER_RUN = 20;
  * scripts that dropped the last records are durable BEFORE an object goes (else a power cut revives a record to a
  * missing object), and a slice is forgotten only AFTER its objects are gone (else they are never found again).
  */
-export class Deleter {
+export class Deleter implements Job {
+  readonly name = 'delete';
+  readonly pauseMs: number;
   readonly #source: DeadSource;
   readonly #store: ChunkStore;
-  readonly #log: Logger;
-  readonly #periodMs: number;
   readonly #failpoint: ((name: DeleteFailpoint) => void | Promise<void>) | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #running: Promise<number> | undefined;
-  #stopped = false;
 
   constructor(
     source: DeadSource,
     store: ChunkStore,
-    log: Logger,
-    options: { periodMs: number },
+    options: { pauseMs: number },
     failpoint?: (name: DeleteFailpoint) => void | Promise<void>,
   ) {
     this.#source = source;
     this.#store = store;
-    this.#log = log;
-    this.#periodMs = options.periodMs;
+    this.pauseMs = options.pauseMs;
     this.#failpoint = failpoint;
   }
 
-  start(): void {
-    this.#timer ??= setInterval(() => void this.#tick(), this.#periodMs);
-    this.#timer.unref();
-  }
-
-  /** Stops after the batch under way. Never rejects. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running?.catch(() => {});
+  async round(signal: AbortSignal): Promise<number> {
+    await this.runOnce(signal);
+    return this.pauseMs;
   }
 
   /**
    * Deletes what is due, at most 10,000 slices. Concurrent calls share one run.
    * @returns slices whose objects are gone. @throws what the metadata or the store threw; the rest is found again.
    */
-  runOnce(): Promise<number> {
-    this.#running ??= this.#run().finally(() => {
+  runOnce(signal?: AbortSignal): Promise<number> {
+    this.#running ??= this.#run(signal).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #tick(): Promise<void> {
-    try {
-      await this.runOnce();
-    } catch (error) {
-      this.#log.warn({ reason: String(error) }, 'deleting dead objects failed; it is tried again');
-    }
-  }
-
-  async #run(): Promise<number> {
+  async #run(signal: AbortSignal | undefined): Promise<number> {
     let deleted = 0;
-    for (let batch = 0; batch < BATCHES_PER_RUN && !this.#stopped; batch++) {
+    for (let batch = 0; batch < BATCHES_PER_RUN && signal?.aborted !== true; batch++) {
       const dead = await this.#source.deadSlices(SLICES_PER_BATCH);
       if (dead.length === 0) break;
       await this.#failpoint?.('before-durable');

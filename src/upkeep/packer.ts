@@ -12,6 +12,7 @@ import { BLOCK_BYTES } from '../base/slice-record.ts';
 import type { InlineSlice, PackSwap } from '../base/slices.ts';
 import type { ChunkStore } from '../chunk/chunks.ts';
 import { buildPack, PACK_ENTRY_BYTES, PACK_TRAILER_BYTES, type PackEntry } from '../chunk/pack-format.ts';
+import type { Job } from './job-loop.ts';
 
 /** What the packer needs from the metadata. */
 export interface PackSource {
@@ -64,15 +65,15 @@ const READ_IDS_MAX = 256;
 /** Rounds of one run, and of the drain at the end: bounds how long stop() may take. */
 const ROUNDS_MAX = 16;
 
-export class Packer {
+export class Packer implements Job {
+  readonly name = 'pack';
+  readonly pauseMs: number;
   readonly #source: PackSource;
   readonly #store: ChunkStore;
   readonly #log: Logger;
   readonly #options: PackerOptions;
   readonly #failpoint: ((name: PackFailpoint) => void | Promise<void>) | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #running: Promise<number> | undefined;
-  #stopped = false;
   /** Inline bytes committed since the queue was last read. */
   #notedBytes = 0;
   /** The queue was not empty when last read. */
@@ -94,33 +95,28 @@ export class Packer {
     this.#store = store;
     this.#log = log;
     this.#options = options;
+    this.pauseMs = options.tickMs;
     this.#failpoint = failpoint;
   }
 
-  start(): void {
-    this.#timer ??= setInterval(() => void this.#tick(), this.#options.tickMs);
-    this.#timer.unref();
+  /** This session committed inline bytes. Costs nothing. @returns true when a pack is full: a round is due now. */
+  note(bytes: number): boolean {
+    this.#notedBytes += bytes;
+    return this.#notedBytes >= this.#options.packBytes && this.#running === undefined;
   }
 
-  /** Stops, after the run under way; `drain` packs what this session has left (unmount). Never rejects. */
-  async stop(options: { drain: boolean }): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    await this.#running?.catch(() => {});
-    if (!options.drain) return;
+  async round(): Promise<number> {
+    if (this.#isDue()) await this.runOnce();
+    return this.pauseMs;
+  }
+
+  /** Packs what this session has left (unmount). Never rejects. */
+  async drain(): Promise<void> {
     try {
       await this.#packOwn('all');
     } catch (error) {
       this.#log.warn({ reason: String(error) }, 'small data stays in the metadata store: packing failed at the end');
     }
-  }
-
-  /** This session committed inline bytes. Costs nothing; makes the packer run at once when a pack is full. */
-  note(bytes: number): void {
-    this.#notedBytes += bytes;
-    if (this.#notedBytes < this.#options.packBytes || this.#running !== undefined || this.#stopped) return;
-    void this.#tick();
   }
 
   /**
@@ -134,17 +130,8 @@ export class Packer {
     return this.#running;
   }
 
-  async #tick(): Promise<void> {
-    if (!this.#due()) return;
-    try {
-      await this.runOnce();
-    } catch (error) {
-      this.#log.warn({ reason: String(error) }, 'packing small data failed; it stays where it is and is tried again');
-    }
-  }
-
   /** Spares the round trip when nothing can have come in. */
-  #due(): boolean {
+  #isDue(): boolean {
     if (this.#notedBytes > 0 || this.#leftover || this.#source.fill() > this.#options.fillHigh) return true;
     return Date.now() - this.#ownReadMs >= this.#options.idleAgeMs;
   }

@@ -5,13 +5,26 @@ import { Upkeep } from '../upkeep/upkeep.ts';
 import { AttrCache } from './cache/attr-cache.ts';
 import { Coherence } from './cache/coherence.ts';
 import { EntryCache } from './cache/entry-cache.ts';
-import { WholeDirectories } from './cache/whole-directories.ts';
+import { NegativeDentries } from './cache/negative-dentries.ts';
 import { DataPath } from './file/data-path.ts';
 import { OpenFiles } from './file/open-files.ts';
-import type { Vfs } from './vfs.ts';
+import { VolumeFiles } from './file/volume-files.ts';
+import { VolumeAttributes } from './name/volume-attributes.ts';
+import { VolumeDirectories } from './name/volume-directories.ts';
+import { VolumeNames } from './name/volume-names.ts';
+import { Publisher } from './object/publisher.ts';
+import { VolumeBuckets } from './object/volume-buckets.ts';
+import { VolumeObjects } from './object/volume-objects.ts';
+import { VolumeUploads } from './object/volume-uploads.ts';
+import { WholeObjectMemory } from './object/whole-object-memory.ts';
+import { Pushes } from './pushes.ts';
+import type { Validity, Vfs } from './vfs.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
 import type { VfsState } from './vfs-state.ts';
-import { VolumeVfs } from './volume-vfs.ts';
+
+const EXPIRED: Validity = { entrySec: 0, attrSec: 0 };
+/** Files flushed at the same time when everything closes. */
+const CLOSE_FLUSHES_MAX = 16;
 
 export interface VfsParts {
   meta: Meta;
@@ -22,7 +35,7 @@ export interface VfsParts {
 
 /**
  * Puts the virtual file system of a process on its session and its data layer, and starts the background work.
- * One per process: both doors share it. close() ends what it started; meta and chunks are the caller's to close.
+ * One per process: both frontends share it. close() ends what it started; meta and chunks are the caller's to close.
  */
 export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsParts): Vfs {
   const options = vfsOptions(settings);
@@ -42,7 +55,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     logger,
     { idleReaders: options.idleReaders, reapDelayMs: options.upkeep.reapDelayMs },
   );
-  const whole = new WholeDirectories();
+  const negative = new NegativeDentries();
   const state: VfsState = {
     meta,
     chunks,
@@ -54,8 +67,49 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     files,
     coherence,
     upkeep,
-    whole,
+    negative,
+    wholeObjects: new WholeObjectMemory(),
     fenced: false,
   };
-  return new VolumeVfs(state);
+  new Pushes(state);
+  const publisher = new Publisher(state);
+  const valid: Validity = { entrySec: options.ttlSec, attrSec: options.ttlSec };
+  let closing: Promise<void> | undefined;
+  return {
+    names: new VolumeNames(state),
+    attributes: new VolumeAttributes(state),
+    files: new VolumeFiles(state),
+    directories: new VolumeDirectories(state),
+    objects: new VolumeObjects(state, publisher),
+    buckets: new VolumeBuckets(state, publisher),
+    uploads: new VolumeUploads(state, publisher),
+    users: meta.users,
+    events: meta.events,
+    validity: () => (attrs.healthy && !state.fenced ? valid : EXPIRED),
+    setKernelCache: (cache) => coherence.setKernel(cache),
+    close() {
+      closing ??= closeVfs(state);
+      return closing;
+    },
+  };
+}
+
+async function closeVfs(state: VfsState): Promise<void> {
+  const failures: unknown[] = [];
+  if (!state.fenced) {
+    const files = state.files.all();
+    const worker = async (): Promise<void> => {
+      for (let file = files.pop(); file !== undefined; file = files.pop()) {
+        try {
+          await file.flush();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: CLOSE_FLUSHES_MAX }, worker));
+    await state.files.reapQueued();
+  }
+  await state.upkeep.stop({ drain: !state.fenced });
+  if (failures.length > 0) throw failures[0];
 }

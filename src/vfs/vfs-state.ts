@@ -7,9 +7,10 @@ import type { Upkeep } from '../upkeep/upkeep.ts';
 import type { AttrCache } from './cache/attr-cache.ts';
 import type { Coherence } from './cache/coherence.ts';
 import type { EntryCache } from './cache/entry-cache.ts';
-import type { WholeDirectories } from './cache/whole-directories.ts';
+import type { NegativeDentries } from './cache/negative-dentries.ts';
 import type { DataPath } from './file/data-path.ts';
 import type { OpenFiles } from './file/open-files.ts';
+import type { WholeObjectMemory } from './object/whole-object-memory.ts';
 import type { VfsOptions } from './vfs-options.ts';
 
 /** What the parts of one virtual file system share. */
@@ -24,7 +25,8 @@ export interface VfsState {
   readonly files: OpenFiles;
   readonly coherence: Coherence;
   readonly upkeep: Upkeep;
-  readonly whole: WholeDirectories;
+  readonly negative: NegativeDentries;
+  readonly wholeObjects: WholeObjectMemory;
   /** The session was fenced: nothing works any more. */
   fenced: boolean;
 }

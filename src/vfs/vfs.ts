@@ -1,10 +1,21 @@
 /**
- * The virtual file system's contract: what both doors call. Inode-based; every call takes a context; failures are
+ * The virtual file system's contract: what both frontends call. Inode-based; every call takes a context; failures are
  * FsError. A return type `T | Promise<T>` means a plain value when nothing has to be waited for (hot paths).
  */
 
-import type { Attr, ByteString, Entry, Ino, S3Record, Timestamp, User, VolumeUsage } from '../base/vocabulary.ts';
-import type { KeyPath, ListReply, Part, Precondition, PublishReply, Upload, WalkReply } from '../meta/meta.ts';
+import type { Attr, ByteString, Entry, Ino, S3Record, Timestamp, VolumeUsage } from '../base/vocabulary.ts';
+import type { VolumeEvents } from '../base/volume-events.ts';
+import type {
+  KeyPath,
+  ListReply,
+  MetaUsers,
+  Part,
+  Precondition,
+  PublishReply,
+  RenameRequest,
+  Upload,
+  WalkReply,
+} from '../meta/meta.ts';
 
 export interface Context {
   uid: number;
@@ -33,7 +44,7 @@ export interface SetattrChanges {
   killPriv?: boolean;
 }
 
-/** An open file of this process. Opaque to the doors but for these. */
+/** An open file of this process. Opaque to the frontends but for these. */
 export interface FileHandle {
   readonly id: number;
   readonly ino: Ino;
@@ -63,13 +74,12 @@ export interface KernelCache {
   expireAll(): void;
 }
 
-/** The operations of the mount. Spelling and errnos are the system calls'. Names are the mount's names (bytes). */
-export interface Vfs {
-  readonly objects: ObjectVfs;
-  validity(): Validity;
+/** What rename(2) is told: the mount's names. */
+export type RenameNames = Pick<RenameRequest, 'parent' | 'name' | 'newParent' | 'newName' | 'mode'>;
+
+/** Operations on names. Spelling and errnos are the system calls'; names are the mount's names (bytes). */
+export interface VfsNames {
   lookup(ctx: Context, parent: Ino, name: ByteString): Promise<Entry>;
-  getattr(ctx: Context, ino: Ino, handle?: FileHandle): Attr | Promise<Attr>;
-  setattr(ctx: Context, ino: Ino, changes: SetattrChanges, handle?: FileHandle): Promise<Attr>;
   readlink(ctx: Context, ino: Ino): Promise<Buffer>;
   mknod(ctx: Context, parent: Ino, name: ByteString, mode: number, rdev: number): Promise<Entry>;
   mkdir(ctx: Context, parent: Ino, name: ByteString, mode: number): Promise<Entry>;
@@ -77,14 +87,22 @@ export interface Vfs {
   link(ctx: Context, ino: Ino, newParent: Ino, newName: ByteString): Promise<Entry>;
   unlink(ctx: Context, parent: Ino, name: ByteString): Promise<void>;
   rmdir(ctx: Context, parent: Ino, name: ByteString): Promise<void>;
-  rename(
-    ctx: Context,
-    parent: Ino,
-    name: ByteString,
-    newParent: Ino,
-    newName: ByteString,
-    mode: 'replace' | 'noreplace' | 'exchange',
-  ): Promise<void>;
+  rename(ctx: Context, request: RenameNames): Promise<void>;
+}
+
+/** Attributes and extended attributes of inodes, and figures of the volume. */
+export interface VfsAttributes {
+  getattr(ctx: Context, ino: Ino, handle?: FileHandle): Attr | Promise<Attr>;
+  setattr(ctx: Context, ino: Ino, changes: SetattrChanges, handle?: FileHandle): Promise<Attr>;
+  statfs(ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }>;
+  getxattr(ctx: Context, ino: Ino, name: string): Promise<Buffer>;
+  setxattr(ctx: Context, ino: Ino, name: string, value: Buffer, flags: number): Promise<void>;
+  listxattr(ctx: Context, ino: Ino): Promise<string[]>;
+  removexattr(ctx: Context, ino: Ino, name: string): Promise<void>;
+}
+
+/** Open files. What a handle may do was decided when it was opened. */
+export interface VfsFiles {
   create(
     ctx: Context,
     parent: Ino,
@@ -127,22 +145,32 @@ export interface Vfs {
     targetOffset: number,
     length: number,
   ): Promise<number>;
+}
+
+/** Open directories. */
+export interface VfsDirectories {
   opendir(ctx: Context, ino: Ino): DirHandle;
   /** Entries after `cookie` (0 = first), without "." and ".."; empty array at the end. `limit` entries at most. */
   readdir(ctx: Context, handle: DirHandle, cookie: number, limit: number): DirEntry[] | Promise<DirEntry[]>;
   releasedir(ctx: Context, handle: DirHandle): void;
   fsyncdir(ctx: Context, handle: DirHandle): Promise<void>;
-  statfs(ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }>;
-  getxattr(ctx: Context, ino: Ino, name: string): Promise<Buffer>;
-  setxattr(ctx: Context, ino: Ino, name: string, value: Buffer, flags: number): Promise<void>;
-  listxattr(ctx: Context, ino: Ino): Promise<string[]>;
-  removexattr(ctx: Context, ino: Ino, name: string): Promise<void>;
-  /** The kernel forgot the inode (FORGET). */
-  forget(ino: Ino, lookups: number): void;
+}
+
+/** The virtual file system of one process: a record of facets. Each does what its callers name; none only forwards. */
+export interface Vfs {
+  readonly names: VfsNames;
+  readonly attributes: VfsAttributes;
+  readonly files: VfsFiles;
+  readonly directories: VfsDirectories;
+  readonly objects: VfsObjects;
+  readonly buckets: VfsBuckets;
+  readonly uploads: VfsUploads;
+  readonly users: MetaUsers;
+  /** What happens to the volume in and around this process. */
+  readonly events: VolumeEvents;
+  validity(): Validity;
   setKernelCache(cache: KernelCache | undefined): void;
-  /** Fenced: every call fails with SessionLostError. */
-  onFenced(listener: () => void): void;
-  /** Flushes every open file, stops background work. Does not close meta. */
+  /** Flushes every open file, stops background work. Does not close meta. @throws the first error that kept bytes back. */
   close(): Promise<void>;
 }
 
@@ -162,8 +190,8 @@ export interface PutOptions {
   xattrs: Map<string, Buffer>;
 }
 
-/** What S3 needs beyond inode calls. Path operations check permissions as ctx's user. Results are durable when they resolve. */
-export interface ObjectVfs {
+/** Whole objects by key. Permissions are checked as ctx's user; results are durable when they resolve. */
+export interface VfsObjects {
   /** Attributes, S3 record, xattrs and (small files) data of a key in one trip. @throws ENOENT, EACCES, ELOOP. */
   walk(ctx: Context, path: KeyPath, want: { data: boolean; xattrs: boolean; follow: boolean }): Promise<WalkReply>;
   /** Opens the walked inode's content as it is now: overwriting or deleting the key meanwhile does not disturb it. */
@@ -181,35 +209,36 @@ export interface ObjectVfs {
     request: { prefix: ByteString; after: ByteString; delimiter: ByteString; limit: number },
   ): Promise<ListReply>;
   setTags(ctx: Context, walked: WalkReply, tags: [string, string][]): Promise<void>;
+}
+
+/** Buckets: top-level directories. */
+export interface VfsBuckets {
   /** Bucket by name; the volume's own name is the root (caller must be uid 0 or own the root directory: EACCES). @throws ENOENT. */
-  bucket(ctx: Context, name: ByteString): Promise<Entry>;
-  listBuckets(
+  find(ctx: Context, name: ByteString): Promise<Entry>;
+  list(
     ctx: Context,
     after: ByteString,
     prefix: ByteString,
     limit: number,
   ): Promise<{ entries: Entry[]; truncated: boolean }>;
-  createBucket(ctx: Context, name: ByteString): Promise<Entry>;
-  deleteBucket(ctx: Context, name: ByteString): Promise<void>;
-  createUpload(ctx: Context, upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
-  getUpload(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
-  putPart(
-    ctx: Context,
-    uploadId: string,
-    number: number,
-    writer: ObjectWriter,
-    etag: string,
-    checksums: Record<string, string>,
-  ): Promise<Part>;
+  create(ctx: Context, name: ByteString): Promise<Entry>;
+  delete(ctx: Context, name: ByteString): Promise<void>;
+}
+
+/** A part on its way. */
+export type PartRequest = Pick<Part, 'number' | 'etag' | 'checksums'> & { uploadId: string };
+
+/** Multipart uploads. Results are durable when they resolve. */
+export interface VfsUploads {
+  create(ctx: Context, upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
+  get(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
+  putPart(ctx: Context, part: PartRequest, writer: ObjectWriter): Promise<Part>;
+  /** A part that shares a range of the source's slices: moves no bytes. */
   copyPart(
     ctx: Context,
-    uploadId: string,
-    number: number,
+    part: PartRequest,
     source: WalkReply,
-    offset: number,
-    length: number,
-    etag: string,
-    checksums: Record<string, string>,
+    range: { offset: number; length: number },
   ): Promise<Part>;
   listParts(
     ctx: Context,
@@ -219,7 +248,7 @@ export interface ObjectVfs {
     afterNumber: number,
     limit: number,
   ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }>;
-  listUploads(
+  list(
     ctx: Context,
     root: Ino,
     prefix: ByteString,
@@ -227,13 +256,10 @@ export interface ObjectVfs {
     afterUploadId: string,
     limit: number,
   ): Promise<{ uploads: Upload[]; truncated: boolean }>;
-  abortUpload(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<void>;
+  abort(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<void>;
   /** Joins the parts (metadata only) and publishes; the upload vanishes in the same script. */
-  completeUpload(ctx: Context, upload: Upload, parts: Part[], options: PutOptions): Promise<PublishReply>;
-  completedUpload(uploadId: string): Promise<{ etag: string } | undefined>;
-  users(): Promise<User[]>;
-  onUsersChanged(listener: () => void): void;
-  usage(): Promise<VolumeUsage>;
+  complete(ctx: Context, upload: Upload, parts: Part[], options: PutOptions): Promise<PublishReply>;
+  completed(uploadId: string): Promise<{ etag: string } | undefined>;
 }
 
 /** Reading a whole object or a range with bounded memory. */

@@ -1,6 +1,12 @@
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export const TEST_KEY = 'TESTKEY';
@@ -12,7 +18,12 @@ interface Answer {
   status: number;
   headers?: Record<string, string>;
   body?: Buffer | string;
+  /** The answer waits for this. */
+  after?: Promise<void>;
 }
+
+/** How far a client's clock may be off. */
+const SKEW_MS_MAX = 15 * 60 * 1000;
 
 /**
  * Enough of S3 for the driver: GET with Range, PUT, HEAD, ListObjectsV2, DeleteObjects. Checks the signature of every
@@ -22,8 +33,17 @@ export class S3TestServer {
   readonly objects = new Map<string, { data: Buffer; modified: Date }>();
   /** Answers given instead of serving, first in first out. */
   readonly planned: Answer[] = [];
-  readonly requests: { method: string; url: string; host: string; payload: string; token: string | undefined }[] = [];
+  readonly requests: {
+    method: string;
+    url: string;
+    host: string;
+    payload: string;
+    token: string | undefined;
+    headers: IncomingHttpHeaders;
+  }[] = [];
   secret = TEST_SECRET;
+  /** The server's clock minus the true one. */
+  clockOffsetMs = 0;
   pageKeysMax = 1000;
   /** Keys that DeleteObjects refuses. */
   readonly undeletable = new Set<string>();
@@ -63,12 +83,15 @@ export class S3TestServer {
       host: request.headers.host!,
       payload,
       token: request.headers['x-amz-security-token'] as string | undefined,
+      headers: request.headers,
     });
     const wrong = this.#checkSignature(request, body);
     const answer = wrong !== undefined ? errorAnswer(403, wrong) : (this.planned.shift() ?? this.#serve(request, body));
+    await answer.after;
     const bytes = Buffer.from(answer.body ?? '');
     const length = request.method === 'HEAD' ? undefined : String(bytes.length);
     response.writeHead(answer.status, {
+      date: new Date(Date.now() + this.clockOffsetMs).toUTCString(),
       ...(length === undefined ? {} : { 'content-length': length }),
       ...answer.headers,
     });
@@ -86,6 +109,7 @@ export class S3TestServer {
     const [, accessKey, day, region, signedHeaders, signature] = match as unknown as string[];
     if (accessKey !== TEST_KEY) return 'InvalidAccessKeyId';
     if (region !== TEST_REGION) return 'AuthorizationHeaderMalformed';
+    if (Math.abs(requestTimeMs(request) - Date.now() - this.clockOffsetMs) > SKEW_MS_MAX) return 'RequestTimeTooSkewed';
     const payload = String(request.headers['x-amz-content-sha256']);
     const actual = createHash('sha256').update(body).digest('hex');
     if (payload !== 'UNSIGNED-PAYLOAD' && payload !== actual) return 'XAmzContentSHA256Mismatch';
@@ -142,8 +166,7 @@ export class S3TestServer {
     const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
     const page = keys.slice(0, limit).map((key) => {
       const { data, modified } = this.objects.get(key)!;
-      const escaped = key.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll("'", '&apos;');
-      return `<Contents><Key>${escaped}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>&quot;x&quot;</ETag><Size>${data.length}</Size></Contents>`;
+      return `<Contents><Key>${escapeXml(key)}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>&quot;x&quot;</ETag><Size>${data.length}</Size></Contents>`;
     });
     const xml = `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>${keys.length > limit}</IsTruncated>${page.join('')}</ListBucketResult>`;
     return { status: 200, body: xml };
@@ -152,15 +175,44 @@ export class S3TestServer {
   #delete(request: IncomingMessage, body: Buffer): Answer {
     const md5 = createHash('md5').update(body).digest('base64');
     if (request.headers['content-md5'] !== md5) return errorAnswer(400, 'BadDigest');
-    const keys = [...body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) =>
-      match[1]!.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code))),
-    );
+    const keys = [...body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) => unescapeXml(match[1]!));
     if (keys.length > 1000) return errorAnswer(400, 'MalformedXML');
     const errors = keys.filter((key) => this.undeletable.has(key));
     for (const key of keys) if (!this.undeletable.has(key)) this.objects.delete(key);
-    const xml = errors.map((key) => `<Error><Key>${key}</Key><Code>AccessDenied</Code><Message>no</Message></Error>`);
+    const xml = errors.map(
+      (key) => `<Error><Key>${escapeXml(key)}</Key><Code>AccessDenied</Code><Message>no</Message></Error>`,
+    );
     return { status: 200, body: `<DeleteResult>${xml.join('')}</DeleteResult>` };
   }
+}
+
+/** x-amz-date, 20130524T000000Z. */
+function requestTimeMs(request: IncomingMessage): number {
+  const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(request.headers['x-amz-date']));
+  if (parts === null) return Number.NaN;
+  const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [number, ...number[]];
+  return Date.UTC(year, month! - 1, day, hour, minute, second);
+}
+
+const REFERENCES = new Map([
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ['"', '&#34;'],
+  ["'", '&#39;'],
+]);
+
+function escapeXml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => REFERENCES.get(character)!);
+}
+
+function unescapeXml(text: string): string {
+  const named = new Map([...REFERENCES].map(([character, reference]) => [reference, character]));
+  return text.replace(/&#x([0-9a-fA-F]+);|&#(\d+);|&\w+;/g, (reference, hex?: string, decimal?: string) => {
+    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
+    if (decimal !== undefined) return String.fromCodePoint(Number(decimal));
+    return named.get(reference) ?? { '&quot;': '"', '&apos;': "'" }[reference] ?? reference;
+  });
 }
 
 export function errorAnswer(status: number, code: string, headers: Record<string, string> = {}): Answer {

@@ -3,16 +3,18 @@ import { ERRNO, type ErrnoCode, FsError } from '../../src/base/errors.ts';
 import { FILE_BYTES_MAX } from '../../src/base/slice-record.ts';
 import type { Attr, ByteString, Entry, Ino, Timestamp } from '../../src/base/vocabulary.ts';
 import { ROOT_INO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/base/vocabulary.ts';
+import { VolumeEvents } from '../../src/base/volume-events.ts';
 import type {
   Context,
   DirEntry,
   DirHandle,
   FileHandle,
   KernelCache,
-  ObjectVfs,
+  RenameNames,
   SetattrChanges,
   Validity,
   Vfs,
+  VfsObjects,
 } from '../../src/vfs/vfs.ts';
 
 const O_TRUNC = 0o1000;
@@ -51,7 +53,25 @@ export class MemoryVfs implements Vfs {
     root.attr.nlink = 2;
   }
 
-  get objects(): ObjectVfs {
+  readonly names = this;
+  readonly attributes = this;
+  readonly files = this;
+  readonly directories = this;
+  readonly events = new VolumeEvents();
+
+  get buckets(): Vfs['buckets'] {
+    throw new Error('the memory vfs serves mounts only');
+  }
+
+  get uploads(): Vfs['uploads'] {
+    throw new Error('the memory vfs serves mounts only');
+  }
+
+  get users(): Vfs['users'] {
+    throw new Error('the memory vfs serves mounts only');
+  }
+
+  get objects(): VfsObjects {
     throw new Error('the memory vfs serves mounts only');
   }
 
@@ -148,14 +168,7 @@ export class MemoryVfs implements Vfs {
     });
   }
 
-  rename(
-    _ctx: Context,
-    parent: Ino,
-    name: ByteString,
-    newParent: Ino,
-    newName: ByteString,
-    mode: 'replace' | 'noreplace' | 'exchange',
-  ): Promise<void> {
+  rename(_ctx: Context, { parent, name, newParent, newName, mode }: RenameNames): Promise<void> {
     return run(() => {
       const { attr } = this.#entry(parent, name);
       const target = this.#inode(newParent).entries.get(newName);
@@ -326,15 +339,9 @@ export class MemoryVfs implements Vfs {
     });
   }
 
-  forget(): void {
-    this.#count('forget');
-  }
-
   setKernelCache(cache: KernelCache | undefined): void {
     this.cache = cache;
   }
-
-  onFenced(): void {}
 
   async close(): Promise<void> {}
 

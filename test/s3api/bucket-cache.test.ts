@@ -27,7 +27,7 @@ function setUp(): {
   const state = { pushes: true, known: true };
   const vfs = volume.vfs();
   vfs.validity = () => ({ entrySec: state.pushes ? 3600 : 0, attrSec: 0 });
-  vfs.getattr = () => (state.known ? { ...root } : Promise.resolve({ ...root }));
+  vfs.attributes.getattr = () => (state.known ? { ...root } : Promise.resolve({ ...root }));
   return { vfs, volume, root, state, bucket };
 }
 

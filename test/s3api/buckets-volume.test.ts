@@ -46,9 +46,9 @@ test('a bucket is a directory of its maker, and a directory is a bucket of its o
   await gateway.alice.send(new CreateBucketCommand({ Bucket: 'made-by-s3' }));
   const { attr } = await lookupPath(gateway.vfs, 'made-by-s3');
   assert.equal(attr.uid, 1001);
-  const { attr: made } = await gateway.vfs.mkdir(MOUNT, ROOT_INO, 'made-by-mkdir', 0o755);
-  await gateway.vfs.setattr(MOUNT, made.ino, { uid: 1001, gid: 1001 });
-  await gateway.vfs.mkdir(MOUNT, ROOT_INO, 'Not A Bucket', 0o777);
+  const { attr: made } = await gateway.vfs.names.mkdir(MOUNT, ROOT_INO, 'made-by-mkdir', 0o755);
+  await gateway.vfs.attributes.setattr(MOUNT, made.ino, { uid: 1001, gid: 1001 });
+  await gateway.vfs.names.mkdir(MOUNT, ROOT_INO, 'Not A Bucket', 0o777);
   const { Buckets } = await gateway.alice.send(new ListBucketsCommand({}));
   assert.deepEqual(
     Buckets!.map(({ Name }) => Name),
@@ -77,17 +77,23 @@ test('a bucket that the mount renames, removes or closes is so for the next requ
   await gateway.alice.send(new CreateBucketCommand({ Bucket: 'before' }));
   await put('before', 'k', 'bytes');
   await (await get('before', 'k')).Body!.transformToString();
-  await gateway.vfs.rename(MOUNT, ROOT_INO, 'before', ROOT_INO, 'after', 'noreplace');
+  await gateway.vfs.names.rename(MOUNT, {
+    parent: ROOT_INO,
+    name: 'before',
+    newParent: ROOT_INO,
+    newName: 'after',
+    mode: 'noreplace',
+  });
   assert.equal(await refusalCode(get('before', 'k')), 'NoSuchBucket 404');
   assert.equal(await refusalCode(put('before', 'k')), 'NoSuchBucket 404');
   assert.equal(await (await get('after', 'k')).Body!.transformToString(), 'bytes');
   const { attr } = await lookupPath(gateway.vfs, 'after');
-  await gateway.vfs.setattr(MOUNT, attr.ino, { mode: 0o000 });
+  await gateway.vfs.attributes.setattr(MOUNT, attr.ino, { mode: 0o000 });
   assert.equal(await refusalCode(get('after', 'k')), 'AccessDenied 403');
-  await gateway.vfs.setattr(MOUNT, attr.ino, { mode: 0o700 });
+  await gateway.vfs.attributes.setattr(MOUNT, attr.ino, { mode: 0o700 });
   await get('after', 'k').then(({ Body }) => Body!.transformToString());
-  await gateway.vfs.unlink(MOUNT, attr.ino, 'k');
-  await gateway.vfs.rmdir(MOUNT, ROOT_INO, 'after');
+  await gateway.vfs.names.unlink(MOUNT, attr.ino, 'k');
+  await gateway.vfs.names.rmdir(MOUNT, ROOT_INO, 'after');
   assert.equal(await refusalCode(get('after', 'k')), 'NoSuchBucket 404');
   await gateway.alice.send(new CreateBucketCommand({ Bucket: 'after' }));
   assert.equal(await refusalCode(get('after', 'k')), 'NoSuchKey 404');
@@ -147,7 +153,7 @@ test('a listing pages through a thousand keys and is not disturbed by deletes be
   const { ino } = (await lookupPath(gateway.vfs, Bucket)).attr;
   const names = Array.from({ length: 1100 }, (_, i) => `k${String(i).padStart(4, '0')}`);
   for (let at = 0; at < names.length; at += 50) {
-    await Promise.all(names.slice(at, at + 50).map((name) => gateway.vfs.mknod(MOUNT, ino, name, 0o100644, 0)));
+    await Promise.all(names.slice(at, at + 50).map((name) => gateway.vfs.names.mknod(MOUNT, ino, name, 0o100644, 0)));
   }
   const first = await gateway.alice.send(new ListObjectsV2Command({ Bucket }));
   assert.deepEqual([first.KeyCount, first.IsTruncated], [1000, true]);
@@ -180,7 +186,13 @@ test('tags of a bucket move with its directory', options, async () => {
     'InvalidTag 400',
   );
   await gateway.alice.send(new PutBucketTaggingCommand(tagged));
-  await gateway.vfs.rename(MOUNT, ROOT_INO, 'tags-here', ROOT_INO, 'tags-there', 'noreplace');
+  await gateway.vfs.names.rename(MOUNT, {
+    parent: ROOT_INO,
+    name: 'tags-here',
+    newParent: ROOT_INO,
+    newName: 'tags-there',
+    mode: 'noreplace',
+  });
   const read = await gateway.alice.send(new GetBucketTaggingCommand({ Bucket: 'tags-there' }));
   assert.deepEqual(read.TagSet, tagged.Tagging.TagSet);
 });

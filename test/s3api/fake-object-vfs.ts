@@ -1,5 +1,5 @@
 /**
- * An ObjectVfs in memory, for tests of the S3 operations without Redis. Directories exist as markers (`dir/`) only;
+ * An VfsObjects in memory, for tests of the S3 operations without Redis. Directories exist as markers (`dir/`) only;
  * permissions, symbolic links and implicit parents are the real one's business (test/vfs, test/meta).
  */
 import { derivedEtag } from '../../src/base/derived-etag.ts';
@@ -12,9 +12,11 @@ import {
   S_IFDIR,
   S_IFREG,
   type S3Record,
+  type User,
 } from '../../src/base/vocabulary.ts';
+import { VolumeEvents } from '../../src/base/volume-events.ts';
 import type { KeyPath, ListReply, Part, Precondition, PublishReply, Upload, WalkReply } from '../../src/meta/meta.ts';
-import type { Context, ObjectReader, ObjectVfs, ObjectWriter, PutOptions } from '../../src/vfs/vfs.ts';
+import type { Context, ObjectReader, ObjectWriter, PutOptions, Vfs, VfsObjects } from '../../src/vfs/vfs.ts';
 
 interface Stored {
   attr: Attr;
@@ -71,7 +73,7 @@ function keyOf(path: KeyPath): string {
 }
 
 /** Use as `{ objects: new FakeObjectVfs() }`. */
-export class FakeObjectVfs implements ObjectVfs {
+export class FakeObjectVfs implements VfsObjects {
   readonly buckets = new Map<string, { entry: Entry; objects: Map<string, Stored> }>();
   readonly uploads = new Map<string, StoredUpload>();
   readonly completed = new Map<string, string>();
@@ -266,14 +268,35 @@ export class FakeObjectVfs implements ObjectVfs {
     return etag === undefined ? undefined : { etag };
   }
 
-  async users(): ReturnType<ObjectVfs['users']> {
+  async users(): Promise<User[]> {
     return [{ name: 'tester', accessKey: 'AKTEST', secretKey: 'secret', uid: 1000, gid: 1000, groups: [] }];
   }
 
-  onUsersChanged(): void {}
-
-  async usage(): ReturnType<ObjectVfs['usage']> {
-    return { usedBytes: 0, usedInodes: 0, inlineBytes: 0 };
+  facets(): Partial<Vfs> {
+    return {
+      objects: this,
+      buckets: {
+        find: (ctx, name) => this.bucket(ctx, name),
+        list: () => this.listBuckets(),
+        create: (ctx, name) => this.createBucket(ctx, name),
+        delete: (ctx, name) => this.deleteBucket(ctx, name),
+      },
+      uploads: {
+        create: (ctx, upload) => this.createUpload(ctx, upload),
+        get: (ctx, ...args) => this.getUpload(ctx, ...args),
+        putPart: (ctx, { uploadId, number, etag, checksums }, writer) =>
+          this.putPart(ctx, uploadId, number, writer, etag, checksums),
+        copyPart: (ctx, { uploadId, number, etag, checksums }, source, { offset, length }) =>
+          this.copyPart(ctx, uploadId, number, source, offset, length, etag, checksums),
+        listParts: (ctx, ...args) => this.listParts(ctx, ...args),
+        list: (ctx, ...args) => this.listUploads(ctx, ...args),
+        abort: (ctx, ...args) => this.abortUpload(ctx, ...args),
+        complete: (ctx, ...args) => this.completeUpload(ctx, ...args),
+        completed: (uploadId) => this.completedUpload(uploadId),
+      },
+      users: { list: () => this.users() } as unknown as Vfs['users'],
+      events: new VolumeEvents(),
+    };
   }
 
   #publish(data: Buffer, options: PutOptions): PublishReply {

@@ -41,7 +41,7 @@ function raw(
 
 async function xattr(key: string, name: string): Promise<string> {
   const { attr } = await lookupPath(gateway.vfs, `${Bucket}/${key}`);
-  return (await gateway.vfs.getxattr(MOUNT, attr.ino, name)).toString('latin1');
+  return (await gateway.vfs.attributes.getxattr(MOUNT, attr.ino, name)).toString('latin1');
 }
 
 test('S7: every byte above 0x7f at the edge of a header value is signed and kept', options, async () => {
@@ -102,8 +102,8 @@ test('V11: an attribute in UTF-8 set on the mount is an encoded word on S3', opt
     ['plain text', 'plain text'],
     ['=?UTF-8?Q?x?=', '=?UTF-8?Q?=3D=3FUTF-8=3FQ=3Fx=3F=3D?='],
   ] as const) {
-    await gateway.vfs.setxattr(MOUNT, attr.ino, 'user.city', Buffer.from(value), 0);
-    await gateway.vfs.setxattr(MOUNT, attr.ino, 'user.mime_type', Buffer.from(value), 0);
+    await gateway.vfs.attributes.setxattr(MOUNT, attr.ino, 'user.city', Buffer.from(value), 0);
+    await gateway.vfs.attributes.setxattr(MOUNT, attr.ino, 'user.mime_type', Buffer.from(value), 0);
     const { headers } = await raw('HEAD', 'city', {});
     assert.equal(headers.get('x-amz-meta-city'), shown);
     assert.equal(headers.get('content-type'), shown);

@@ -1,4 +1,4 @@
-/** A gateway over the in-memory ObjectVfs and a real client for it. */
+/** A gateway over the in-memory VfsObjects and a real client for it. */
 import { S3Client, type S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
 import { silentLogger } from '../../src/base/log.ts';
 import { type Gateway, startGateway } from '../../src/s3api/start-gateway.ts';
@@ -20,7 +20,7 @@ export async function startObjectGateway(config: Partial<S3ClientConfig> = {}): 
   const objects = new FakeObjectVfs();
   await objects.createBucket({ uid: 0, gid: 0, groups: [], pid: 0, check: true }, BUCKET);
   // The operations reach nothing of a Vfs but its objects; the front sees that it must not cache buckets.
-  const vfs = { objects, validity: () => ({ entrySec: 0, attrSec: 0 }) } as unknown as Vfs;
+  const vfs = { ...objects.facets(), validity: () => ({ entrySec: 0, attrSec: 0 }) } as unknown as Vfs;
   const gateway: Gateway = await startGateway({
     vfs,
     listen: { host: '127.0.0.1', port: 0 },

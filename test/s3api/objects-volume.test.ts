@@ -57,13 +57,13 @@ test('what S3 puts is a file of the user, and what the mount writes is an object
   const { attr } = await lookupPath(gateway.vfs, `${Bucket}/dir/put.txt`);
   assert.deepEqual([attr.uid, attr.gid, attr.size], [1001, 1001, 7]);
   assert.equal((await readFile(gateway.vfs, `${Bucket}/dir/put.txt`)).toString(), 'from S3');
-  assert.equal((await gateway.vfs.getxattr(MOUNT, attr.ino, 'user.color')).toString(), 'blue');
-  assert.equal((await gateway.vfs.getxattr(MOUNT, attr.ino, 'user.mime_type')).toString(), 'text/plain');
+  assert.equal((await gateway.vfs.attributes.getxattr(MOUNT, attr.ino, 'user.color')).toString(), 'blue');
+  assert.equal((await gateway.vfs.attributes.getxattr(MOUNT, attr.ino, 'user.mime_type')).toString(), 'text/plain');
 
   const written = await writeFile(gateway.vfs, Bucket, 'mount.txt', 'from the mount');
   assert.equal((await get('mount.txt')).toString(), 'from the mount');
-  await gateway.vfs.setxattr(MOUNT, written.attr.ino, 'user.mime_type', Buffer.from('text/x-mount'), 0);
-  await gateway.vfs.setxattr(MOUNT, written.attr.ino, 'user.shape', Buffer.from('round'), 0);
+  await gateway.vfs.attributes.setxattr(MOUNT, written.attr.ino, 'user.mime_type', Buffer.from('text/x-mount'), 0);
+  await gateway.vfs.attributes.setxattr(MOUNT, written.attr.ino, 'user.shape', Buffer.from('round'), 0);
   const seen = await head('mount.txt');
   assert.equal(seen.ContentType, 'text/x-mount');
   assert.deepEqual(seen.Metadata, { shape: 'round' });
@@ -127,7 +127,7 @@ test('a and a/b live together, and odd components are names', options, async () 
 
 test('a file that claims an absurd time is listed and answered', options, async () => {
   const { attr } = await writeFile(gateway.vfs, Bucket, 'far-future', 'x');
-  await gateway.vfs.setattr(MOUNT, attr.ino, { mtime: { sec: 9_999_999_999_999, nsec: 0 } });
+  await gateway.vfs.attributes.setattr(MOUNT, attr.ino, { mtime: { sec: 9_999_999_999_999, nsec: 0 } });
   const page = await gateway.alice.send(new ListObjectsV2Command({ Bucket, Prefix: 'far-future' }));
   assert.equal(page.Contents?.[0]?.LastModified?.toISOString(), '9999-12-31T23:59:59.000Z');
   const { LastModified } = await head('far-future');
@@ -143,7 +143,7 @@ test('deleting takes implicit parents away and leaves made ones', options, async
   await assert.rejects(lookupPath(gateway.vfs, `${Bucket}/im`), { code: 'ENOENT' });
 
   const { ino } = (await lookupPath(gateway.vfs, Bucket)).attr;
-  await gateway.vfs.mkdir(MOUNT, ino, 'made', 0o777);
+  await gateway.vfs.names.mkdir(MOUNT, ino, 'made', 0o777);
   assert.equal((await get('made/')).length, 0);
   assert.equal((await head('made/')).ContentType, 'application/x-directory');
   await gateway.root.send(new PutObjectCommand({ Bucket, Key: 'made/x', Body: 'x' }));
@@ -159,10 +159,10 @@ test('deleting takes implicit parents away and leaves made ones', options, async
 test('symbolic links are followed inside the volume; special and dangling files are no objects', options, async () => {
   const { ino } = (await lookupPath(gateway.vfs, Bucket)).attr;
   await put('real', 'the target');
-  await gateway.vfs.symlink(MOUNT, ino, 'link', Buffer.from('real'));
-  await gateway.vfs.symlink(MOUNT, ino, 'dangling', Buffer.from('nowhere'));
-  await gateway.vfs.symlink(MOUNT, ino, 'loop', Buffer.from('loop'));
-  await gateway.vfs.mknod(MOUNT, ino, 'fifo', 0o010644, 0);
+  await gateway.vfs.names.symlink(MOUNT, ino, 'link', Buffer.from('real'));
+  await gateway.vfs.names.symlink(MOUNT, ino, 'dangling', Buffer.from('nowhere'));
+  await gateway.vfs.names.symlink(MOUNT, ino, 'loop', Buffer.from('loop'));
+  await gateway.vfs.names.mknod(MOUNT, ino, 'fifo', 0o010644, 0);
   assert.equal((await get('link')).toString(), 'the target');
   for (const key of ['dangling', 'loop', 'fifo', 'link/x']) {
     assert.equal(await refusalCode(get(key)), 'NoSuchKey 404', key);
@@ -172,9 +172,9 @@ test('symbolic links are followed inside the volume; special and dangling files 
 test("another user gets nothing of a private bucket's", options, async () => {
   await put('private', 'secret');
   const { ino } = (await lookupPath(gateway.vfs, Bucket)).attr;
-  await gateway.vfs.setattr(MOUNT, ino, { mode: 0o755 });
+  await gateway.vfs.attributes.setattr(MOUNT, ino, { mode: 0o755 });
   const file = (await lookupPath(gateway.vfs, `${Bucket}/private`)).attr;
-  await gateway.vfs.setattr(MOUNT, file.ino, { mode: 0o644 });
+  await gateway.vfs.attributes.setattr(MOUNT, file.ino, { mode: 0o644 });
   const { bob } = gateway;
   assert.equal((await get('private', {}, bob)).toString(), 'secret');
   assert.equal(await refusalCode(put('private', 'mine now', {}, bob)), 'AccessDenied 403');
@@ -186,9 +186,9 @@ test("another user gets nothing of a private bucket's", options, async () => {
   const abort = (client: S3Client) =>
     client.send(new AbortMultipartUploadCommand({ Bucket, Key: 'private', UploadId: made.UploadId! }));
   assert.equal(await refusalCode(abort(bob)), 'AccessDenied 403');
-  await gateway.vfs.setattr(MOUNT, file.ino, { mode: 0o600 });
+  await gateway.vfs.attributes.setattr(MOUNT, file.ino, { mode: 0o600 });
   assert.equal(await refusalCode(get('private', {}, bob)), 'AccessDenied 403');
-  await gateway.vfs.setattr(MOUNT, ino, { mode: 0o700 });
+  await gateway.vfs.attributes.setattr(MOUNT, ino, { mode: 0o700 });
   assert.equal(await refusalCode(get('private', {}, bob)), 'AccessDenied 403');
   await abort(gateway.alice);
 });
@@ -283,7 +283,7 @@ test('a download goes on with its own bytes when the key is replaced or removed'
 
 test('GET, HEAD and LIST agree on what is there', options, async () => {
   const { ino } = (await lookupPath(gateway.vfs, Bucket)).attr;
-  await gateway.vfs.mkdir(MOUNT, ino, 'agree', 0o777);
+  await gateway.vfs.names.mkdir(MOUNT, ino, 'agree', 0o777);
   await put('agree2/x', 'x');
   const page = await gateway.alice.send(new ListObjectsV2Command({ Bucket }));
   assert.ok(page.Contents!.length > 10);

@@ -66,7 +66,7 @@ export async function lookupPath(vfs: Vfs, path: string): Promise<Entry> {
   let ino = ROOT_INO;
   let entry: Entry | undefined;
   for (const name of path.split('/')) {
-    entry = await vfs.lookup(MOUNT, ino, Buffer.from(name, 'utf8').toString('latin1'));
+    entry = await vfs.names.lookup(MOUNT, ino, Buffer.from(name, 'utf8').toString('latin1'));
     ino = entry.attr.ino;
   }
   return entry!;
@@ -75,34 +75,34 @@ export async function lookupPath(vfs: Vfs, path: string): Promise<Entry> {
 /** Writes a whole file as a program on the mount does: open(O_CREAT|O_TRUNC), write, close. */
 export async function writeFile(vfs: Vfs, directory: string, name: string, data: Buffer | string): Promise<Entry> {
   const parent = (await lookupPath(vfs, directory)).attr.ino;
-  const { entry, handle } = await vfs.create(MOUNT, parent, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
-  await vfs.write(MOUNT, handle, 0, Buffer.from(data), false);
-  await vfs.flush(MOUNT, handle);
-  await vfs.release(MOUNT, handle);
+  const { entry, handle } = await vfs.files.create(MOUNT, parent, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
+  await vfs.files.write(MOUNT, handle, 0, Buffer.from(data), false);
+  await vfs.files.flush(MOUNT, handle);
+  await vfs.files.release(MOUNT, handle);
   return entry;
 }
 
 /** Writes into a file that is there, without truncating it. */
 export async function patchFile(vfs: Vfs, path: string, offset: number, data: string): Promise<void> {
   const { attr } = await lookupPath(vfs, path);
-  const { handle } = await vfs.open(MOUNT, attr.ino, O_RDWR, false);
-  await vfs.write(MOUNT, handle, offset, Buffer.from(data), false);
-  await vfs.flush(MOUNT, handle);
-  await vfs.release(MOUNT, handle);
+  const { handle } = await vfs.files.open(MOUNT, attr.ino, O_RDWR, false);
+  await vfs.files.write(MOUNT, handle, offset, Buffer.from(data), false);
+  await vfs.files.flush(MOUNT, handle);
+  await vfs.files.release(MOUNT, handle);
 }
 
 /** Reads a whole file as the mount does. */
 export async function readFile(vfs: Vfs, path: string): Promise<Buffer> {
   const { attr } = await lookupPath(vfs, path);
-  const { handle } = await vfs.open(MOUNT, attr.ino, 0, false);
+  const { handle } = await vfs.files.open(MOUNT, attr.ino, 0, false);
   const pieces: Buffer[] = [];
   let offset = 0;
   while (offset < attr.size) {
-    const piece = await vfs.read(MOUNT, handle, offset, Math.min(attr.size - offset, 1024 * 1024));
+    const piece = await vfs.files.read(MOUNT, handle, offset, Math.min(attr.size - offset, 1024 * 1024));
     if (piece.length === 0) break;
     pieces.push(Buffer.from(piece));
     offset += piece.length;
   }
-  await vfs.release(MOUNT, handle);
+  await vfs.files.release(MOUNT, handle);
   return Buffer.concat(pieces);
 }

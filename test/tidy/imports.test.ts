@@ -20,16 +20,18 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Doors and layers above may know the metadata's types, never its engine. */
 const TYPES_ONLY: Record<string, readonly string[]> = { fuse: ['meta'], s3api: ['meta'] };
 
-/** Who may speak to a third-party package: one house each. */
-const OWNERS: Record<string, string> = {
+/** Who may speak to a third-party package: one house each, but where two have a reason of their own. */
+const OWNERS: Record<string, string | readonly string[]> = {
   ioredis: 'meta',
   pino: 'base',
   'hash-wasm': 'base',
   '@node-rs/crc32': 'base',
   undici: 'chunk',
   '@aws-sdk/credential-providers': 'chunk',
+  '@aws-sdk/client-s3': 'chunk',
   fastify: 's3api',
-  'fast-xml-parser': 's3api',
+  // Requests of S3 clients at the one end, error answers of S3 stores at the other; neither may import the other's reading.
+  'fast-xml-parser': ['s3api', 'chunk'],
   'fuse-native': 'fuse',
   commander: 'cli',
   'cli-progress': 'cli',
@@ -73,14 +75,14 @@ test('the doors know the types of the metadata, not its engine', () => {
   assert.deepEqual(wrong, []);
 });
 
-test('every third-party package has one owner', () => {
+test('every third-party package has its owner', () => {
   const wrong: string[] = [];
   for (const { path, text } of sources) {
     for (const specifier of importsOf(text)) {
       if (specifier.startsWith('.') || specifier.startsWith('node:')) continue;
-      const owner = OWNERS[packageOf(specifier)];
-      if (owner !== houseOf(path))
-        wrong.push(`${path} imports ${specifier}, which belongs to ${owner ?? 'nobody yet'}`);
+      const owners = [OWNERS[packageOf(specifier)] ?? []].flat();
+      if (!owners.includes(houseOf(path)))
+        wrong.push(`${path} imports ${specifier}, which belongs to ${owners.join(', ') || 'nobody yet'}`);
     }
   }
   assert.deepEqual(wrong, []);

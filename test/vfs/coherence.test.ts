@@ -38,7 +38,7 @@ test('escaped twins of a name are dropped once such an entry was seen', { timeou
     kernel.entries.map((entry) => entry.name),
     ['a'],
   );
-  coherence.sawTwin();
+  coherence.sawShadowed();
   kernel.clear();
   await coherence.announce({ entries: [{ parent: 1, name: '.' }], inodes: [] });
   assert.deepEqual(

@@ -46,7 +46,7 @@ class FakeDirectory {
       names: this,
       attrs: this.attrs,
       shown: (attr) => attr,
-      sawTwin: () => {
+      sawShadowed: () => {
         this.twins += 1;
       },
       doubtful: () => {},

@@ -37,14 +37,14 @@ test('F5: files that come and go leave nothing in the block cache, and memory le
   const held: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await each(FILES, async (i) => {
-      const { entry, handle } = await vfs.create(ROOT, ROOT_INO, `f${round}-${i}`, 0o644, O_CREAT | O_RDWR);
-      await vfs.write(ROOT, handle, 0, Buffer.alloc(100, i), false);
-      await vfs.flush(ROOT, handle);
-      await vfs.release(ROOT, handle);
-      await vfs.getattr(ROOT, entry.attr.ino);
+      const { entry, handle } = await vfs.files.create(ROOT, ROOT_INO, `f${round}-${i}`, 0o644, O_CREAT | O_RDWR);
+      await vfs.files.write(ROOT, handle, 0, Buffer.alloc(100, i), false);
+      await vfs.files.flush(ROOT, handle);
+      await vfs.files.release(ROOT, handle);
+      await vfs.attributes.getattr(ROOT, entry.attr.ino);
     });
     assert.ok(chunks.stats().cacheBytes > FILES * 100, 'written files are cached');
-    await each(FILES, (i) => vfs.unlink(ROOT, ROOT_INO, `f${round}-${i}`));
+    await each(FILES, (i) => vfs.names.unlink(ROOT, ROOT_INO, `f${round}-${i}`));
     await until(() => chunks.stats().cacheBytes === 0, 'the cache to drop removed files');
     held.push(heldBytes());
   }
@@ -55,8 +55,8 @@ test('F5: files that come and go leave nothing in the block cache, and memory le
 
 test('F5: objects that are put and deleted leave nothing behind', { timeout }, async () => {
   const { vfs, chunks, kernel } = await volume.join({ attrCacheEntries: 1_000, upkeep: { packer: true } });
-  await vfs.objects.createBucket(ROOT, 'bucket');
-  const root = (await vfs.objects.bucket(ROOT, 'bucket')).attr.ino;
+  await vfs.buckets.create(ROOT, 'bucket');
+  const root = (await vfs.buckets.find(ROOT, 'bucket')).attr.ino;
   const s3 = { version: 0, etag: 'e', headers: {}, tags: [] as [string, string][], checksums: {}, parts: [] };
   const put = async (key: string, bytes: number): Promise<void> => {
     const writer = vfs.objects.beginObject(ROOT);
@@ -83,10 +83,10 @@ test('F5: a file that is written anew again and again is cached once', { timeout
   const { vfs, chunks } = await volume.join();
   for (let round = 0; round < 200; round++) {
     const name = 'again';
-    const { handle } = await vfs.create(ROOT, ROOT_INO, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
-    await vfs.write(ROOT, handle, 0, Buffer.alloc(1_000, round), false);
-    await vfs.flush(ROOT, handle);
-    await vfs.release(ROOT, handle);
+    const { handle } = await vfs.files.create(ROOT, ROOT_INO, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
+    await vfs.files.write(ROOT, handle, 0, Buffer.alloc(1_000, round), false);
+    await vfs.files.flush(ROOT, handle);
+    await vfs.files.release(ROOT, handle);
   }
   assert.ok(chunks.stats().cacheBytes < 20_000, `${chunks.stats().cacheBytes} bytes`);
 });
@@ -96,17 +96,17 @@ test('F5: distinct reads of much data stay within the cache size', { timeout }, 
   const { vfs, chunks } = await volume.join({ attrCacheEntries: 1_000, idleReaders: 100 }, { cacheBytes });
   const inos: number[] = [];
   await each(4_000, async (i) => {
-    const { entry, handle } = await vfs.create(ROOT, ROOT_INO, `read-${i}`, 0o644, O_CREAT | O_RDWR);
-    await vfs.write(ROOT, handle, 0, Buffer.alloc(1_500, i), false);
-    await vfs.flush(ROOT, handle);
-    await vfs.release(ROOT, handle);
+    const { entry, handle } = await vfs.files.create(ROOT, ROOT_INO, `read-${i}`, 0o644, O_CREAT | O_RDWR);
+    await vfs.files.write(ROOT, handle, 0, Buffer.alloc(1_500, i), false);
+    await vfs.files.flush(ROOT, handle);
+    await vfs.files.release(ROOT, handle);
     inos.push(entry.attr.ino);
   });
   const before = heldBytes();
   await each(inos.length, async (i) => {
-    const { handle } = await vfs.open(ROOT, inos[i]!, O_RDWR, false);
-    assert.equal((await vfs.read(ROOT, handle, 0, 4096)).length, 1_500);
-    await vfs.release(ROOT, handle);
+    const { handle } = await vfs.files.open(ROOT, inos[i]!, O_RDWR, false);
+    assert.equal((await vfs.files.read(ROOT, handle, 0, 4096)).length, 1_500);
+    await vfs.files.release(ROOT, handle);
   });
   assert.ok(chunks.stats().cacheBytes <= cacheBytes);
   const grown = heldBytes() - before;

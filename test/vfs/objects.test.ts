@@ -15,9 +15,9 @@ const volume = await testVolume();
 const session = await volume.join({ notifyWaitMs: 200 });
 const other = await volume.join();
 const { vfs } = session;
-const { objects } = vfs;
+const { objects, buckets, uploads } = vfs;
 const USER: Context = { uid: 1000, gid: 1000, groups: [1000], pid: 0, check: true };
-const bucket: Ino = (await objects.createBucket(USER, 'bucket')).attr.ino;
+const bucket: Ino = (await buckets.create(USER, 'bucket')).attr.ino;
 
 beforeEach(() => {
   for (const each of [session, other]) {
@@ -123,14 +123,14 @@ test('a put over a file that the mount has open: the handle keeps the old bytes,
   timeout,
 }, async () => {
   const ino = await writeFile(vfs, 'over', 'old bytes', bucket);
-  const { handle } = await vfs.open(ROOT, ino, O_RDONLY, false);
+  const { handle } = await vfs.files.open(ROOT, ino, O_RDONLY, false);
   session.kernel.clear();
   await put('over', Buffer.from('new'));
   assert.ok(session.kernel.entries.some((entry) => entry.parent === bucket && entry.name === 'over'));
   assert.equal((await readAll(vfs, handle)).toString(), 'old bytes');
-  assert.equal((await vfs.getattr(ROOT, ino, handle)).nlink, 0);
+  assert.equal((await vfs.attributes.getattr(ROOT, ino, handle)).nlink, 0);
   assert.equal(await readFile(vfs, 'bucket/over'), 'new');
-  await vfs.release(ROOT, handle);
+  await vfs.files.release(ROOT, handle);
 });
 
 test('what S3 does the kernel of the same process hears before the call resolves, but not for ever', {
@@ -150,13 +150,13 @@ test('what S3 does the kernel of the same process hears before the call resolves
 });
 
 test('deleting a key prunes what puts made and leaves what mkdir made', { timeout }, async () => {
-  await vfs.mkdir(ROOT, bucket, 'made', 0o777);
+  await vfs.names.mkdir(ROOT, bucket, 'made', 0o777);
   await put('made/implicit/key', Buffer.from('x'));
   session.kernel.clear();
   assert.deepEqual(await objects.removeObject(USER, key('made/implicit/key'), {}), { existed: true });
   assert.deepEqual(session.kernel.entries.map((entry) => entry.name).sort(), ['implicit', 'key']);
-  const made = (await vfs.lookup(ROOT, bucket, 'made')).attr.ino;
-  await assert.rejects(vfs.lookup(ROOT, made, 'implicit'), (error) => isFsError(error, 'ENOENT'));
+  const made = (await vfs.names.lookup(ROOT, bucket, 'made')).attr.ino;
+  await assert.rejects(vfs.names.lookup(ROOT, made, 'implicit'), (error) => isFsError(error, 'ENOENT'));
   assert.deepEqual(await objects.removeObject(USER, key('made/implicit/key'), {}), { existed: false });
 });
 
@@ -168,8 +168,8 @@ test('a get that has begun is not disturbed by writes, puts or removal', { timeo
     const reader = objects.openObject(USER, walked);
     const first = await reader.read(0, MIB);
     if (disturb === 'write') {
-      const { handle } = await vfs.open(ROOT, walked.attr.ino, O_WRONLY | O_TRUNC, false);
-      await vfs.write(ROOT, handle, 0, Buffer.alloc(10 * MIB, 'n'), false);
+      const { handle } = await vfs.files.open(ROOT, walked.attr.ino, O_WRONLY | O_TRUNC, false);
+      await vfs.files.write(ROOT, handle, 0, Buffer.alloc(10 * MIB, 'n'), false);
       await close(vfs, handle);
     } else if (disturb === 'put') await put('busy', Buffer.alloc(3 * MIB, 'n'));
     else await (disturb === 'remove' ? objects : other.vfs.objects).removeObject(USER, key('busy'), {});
@@ -189,7 +189,7 @@ test('a walk that wants data answers one moment: the map belongs to the attribut
 
 test('a multipart upload of three parts joins their slices without moving bytes', { timeout }, async () => {
   const data = [pattern(5 * MIB + 1), pattern(6 * MIB), pattern(100)];
-  const upload = await objects.createUpload(USER, {
+  const upload = await uploads.create(USER, {
     root: bucket,
     key: 'multi',
     owner: 'user',
@@ -201,26 +201,32 @@ test('a multipart upload of three parts joins their slices without moving bytes'
   for (const [index, bytes] of data.entries()) {
     const writer = objects.beginObject(USER);
     await writer.write(bytes);
-    parts.push(await objects.putPart(USER, upload.uploadId, index + 1, writer, hash(bytes), {}));
+    parts.push(
+      await uploads.putPart(
+        USER,
+        { uploadId: upload.uploadId, number: index + 1, etag: hash(bytes), checksums: {} },
+        writer,
+      ),
+    );
   }
-  const listed = await objects.listParts(USER, upload.uploadId, bucket, 'multi', 0, 10);
+  const listed = await uploads.listParts(USER, upload.uploadId, bucket, 'multi', 0, 10);
   assert.deepEqual(
     listed.parts.map((part) => part.sizeBytes),
     data.map((bytes) => bytes.length),
   );
   const stored = volume.objects.objects.size;
-  const reply = await objects.completeUpload(USER, upload, listed.parts, options('multi'));
+  const reply = await uploads.complete(USER, upload, listed.parts, options('multi'));
   assert.equal(
     reply.attr.size,
     data.reduce((sum, bytes) => sum + bytes.length, 0),
   );
   assert.equal(volume.objects.objects.size, stored);
   assert.equal(hash(await get('multi')), hash(Buffer.concat(data)));
-  await assert.rejects(objects.getUpload(USER, upload.uploadId, bucket, 'multi'), FsError);
+  await assert.rejects(uploads.get(USER, upload.uploadId, bucket, 'multi'), FsError);
 });
 
 test('an aborted upload is gone with its parts, and a part for it is refused', { timeout }, async () => {
-  const upload = await objects.createUpload(USER, {
+  const upload = await uploads.create(USER, {
     root: bucket,
     key: 'gone',
     owner: 'user',
@@ -228,10 +234,13 @@ test('an aborted upload is gone with its parts, and a part for it is refused', {
     checksumAlgorithm: '',
     xattrs: new Map(),
   });
-  await objects.abortUpload(USER, upload.uploadId, bucket, 'gone');
+  await uploads.abort(USER, upload.uploadId, bucket, 'gone');
   const writer = objects.beginObject(USER);
   await writer.write(Buffer.from('late'));
-  await assert.rejects(objects.putPart(USER, upload.uploadId, 1, writer, 'e', {}), FsError);
+  await assert.rejects(
+    uploads.putPart(USER, { uploadId: upload.uploadId, number: 1, etag: 'e', checksums: {} }, writer),
+    FsError,
+  );
   assert.equal(session.trips.get('release'), 1, 'the part’s inode is given back');
 });
 
@@ -256,7 +265,7 @@ test('copies share slices, small inline ones and large ones, also onto themselve
 test('a part copied from a range of an object', { timeout }, async () => {
   const data = pattern(8 * MIB);
   await put('range-source', data);
-  const upload = await objects.createUpload(USER, {
+  const upload = await uploads.create(USER, {
     root: bucket,
     key: 'from-range',
     owner: 'user',
@@ -265,8 +274,13 @@ test('a part copied from a range of an object', { timeout }, async () => {
     xattrs: new Map(),
   });
   const source = await walk('range-source');
-  const part = await objects.copyPart(USER, upload.uploadId, 1, source, 3 * MIB, 5 * MIB, 'etag', {});
-  await objects.completeUpload(USER, upload, [part], options('from-range'));
+  const part = await uploads.copyPart(
+    USER,
+    { uploadId: upload.uploadId, number: 1, etag: 'etag', checksums: {} },
+    source,
+    { offset: 3 * MIB, length: 5 * MIB },
+  );
+  await uploads.complete(USER, upload, [part], options('from-range'));
   assert.equal(hash(await get('from-range')), hash(data.subarray(3 * MIB)));
 });
 
@@ -276,11 +290,11 @@ test('a file and a directory of one name: the younger has an escaped name on the
   assert.equal((await get('twin')).toString(), 'file');
   assert.equal(await readFile(vfs, 'bucket/twin'), 'file');
   assert.equal(await readFile(vfs, 'bucket/%~dir:twin/below'), 'below');
-  const handle = vfs.opendir(ROOT, bucket);
-  const names = (await vfs.readdir(ROOT, handle, 0, 1000)).map((entry) => entry.name);
+  const handle = vfs.directories.opendir(ROOT, bucket);
+  const names = (await vfs.directories.readdir(ROOT, handle, 0, 1000)).map((entry) => entry.name);
   assert.ok(names.includes('twin') && names.includes('%~dir:twin'));
-  vfs.releasedir(ROOT, handle);
-  await assert.rejects(vfs.lookup(ROOT, bucket, '%~file:twin'), (error) => isFsError(error, 'ENOENT'));
+  vfs.directories.releasedir(ROOT, handle);
+  await assert.rejects(vfs.names.lookup(ROOT, bucket, '%~file:twin'), (error) => isFsError(error, 'ENOENT'));
   session.kernel.clear();
   await objects.removeObject(USER, key('twin'), {});
   assert.ok(session.kernel.entries.some((entry) => entry.name === '%~dir:twin'));
@@ -289,7 +303,7 @@ test('a file and a directory of one name: the younger has an escaped name on the
 
 test('S3 answers committed bytes; what the mount closes is there', { timeout }, async () => {
   const handle = await create(vfs, 'mounted', O_RDWR, bucket);
-  await vfs.write(ROOT, handle, 0, Buffer.from('from the mount'), false);
+  await vfs.files.write(ROOT, handle, 0, Buffer.from('from the mount'), false);
   assert.equal((await walkAs(ROOT_S3, 'mounted')).attr.size, 0);
   await close(vfs, handle);
   const walked = await walkAs(ROOT_S3, 'mounted');
@@ -299,22 +313,22 @@ test('S3 answers committed bytes; what the mount closes is there', { timeout }, 
 });
 
 test('buckets: a user sees his own, the volume’s name is root’s', { timeout }, async () => {
-  await objects.createBucket(ROOT_S3, 'roots');
+  await buckets.create(ROOT_S3, 'roots');
   assert.deepEqual(
-    (await objects.listBuckets(USER, '', '', 10)).entries.map((entry) => entry.name),
+    (await buckets.list(USER, '', '', 10)).entries.map((entry) => entry.name),
     ['bucket'],
   );
   assert.deepEqual(
-    (await objects.listBuckets(ROOT_S3, '', '', 10)).entries.map((entry) => entry.name),
+    (await buckets.list(ROOT_S3, '', '', 10)).entries.map((entry) => entry.name),
     ['bucket', 'roots'],
   );
-  assert.equal((await objects.bucket(ROOT_S3, 'test')).attr.ino, ROOT_INO);
-  await assert.rejects(objects.bucket(USER, 'test'), (error) => isFsError(error, 'EACCES'));
-  await assert.rejects(objects.createBucket(USER, 'test'), (error) => isFsError(error, 'EEXIST'));
+  assert.equal((await buckets.find(ROOT_S3, 'test')).attr.ino, ROOT_INO);
+  await assert.rejects(buckets.find(USER, 'test'), (error) => isFsError(error, 'EACCES'));
+  await assert.rejects(buckets.create(USER, 'test'), (error) => isFsError(error, 'EEXIST'));
   session.kernel.clear();
-  await objects.deleteBucket(ROOT_S3, 'roots');
+  await buckets.delete(ROOT_S3, 'roots');
   assert.ok(session.kernel.entries.some((entry) => entry.parent === ROOT_INO && entry.name === 'roots'));
-  await assert.rejects(objects.bucket(ROOT_S3, 'roots'), (error) => isFsError(error, 'ENOENT'));
+  await assert.rejects(buckets.find(ROOT_S3, 'roots'), (error) => isFsError(error, 'ENOENT'));
 });
 
 const ROOT_S3: Context = { uid: 0, gid: 0, groups: [], pid: 0, check: true };
@@ -384,7 +398,7 @@ test('a copy of a source that changes while it is copied is ESTALE, even when th
   const after = Buffer.alloc(3 * MIB, 'after');
   await put('changing', before);
   const { attr } = await walk('changing');
-  const upload = await objects.createUpload(USER, {
+  const upload = await uploads.create(USER, {
     root: bucket,
     key: 'joined',
     owner: 'user',
@@ -394,12 +408,19 @@ test('a copy of a source that changes while it is copied is ESTALE, even when th
   });
   const copies: [string, (source: WalkReply) => Promise<unknown>][] = [
     ['copyObject', (source) => objects.copyObject(USER, source, options('copied'))],
-    ['copyPart', (source) => objects.copyPart(USER, upload.uploadId, 1, source, 0, MIB, 'e', {})],
+    [
+      'copyPart',
+      (source) =>
+        uploads.copyPart(USER, { uploadId: upload.uploadId, number: 1, etag: 'e', checksums: {} }, source, {
+          offset: 0,
+          length: MIB,
+        }),
+    ],
   ];
   for (const [name, copy] of copies) {
     const source = await walk('changing');
-    const handle = await other.vfs.open(ROOT, attr.ino, O_RDWR, false);
-    await other.vfs.write(ROOT, handle.handle, 0, after, false);
+    const handle = await other.vfs.files.open(ROOT, attr.ino, O_RDWR, false);
+    await other.vfs.files.write(ROOT, handle.handle, 0, after, false);
     await close(other.vfs, handle.handle);
     await assert.rejects(copy(source), (error) => isFsError(error, 'ESTALE'), name);
   }

@@ -120,38 +120,38 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
 }
 
 export async function create(vfs: Vfs, name: string, flags = O_RDWR | O_CREAT, parent = ROOT_INO): Promise<FileHandle> {
-  return (await vfs.create(ROOT, parent, name, 0o644, flags)).handle;
+  return (await vfs.files.create(ROOT, parent, name, 0o644, flags)).handle;
 }
 
 /** Makes or overwrites a file and closes it. */
 export async function writeFile(vfs: Vfs, name: string, data: Buffer | string, parent = ROOT_INO): Promise<Ino> {
   const handle = await create(vfs, name, O_WRONLY | O_CREAT | O_TRUNC, parent);
-  await vfs.write(ROOT, handle, 0, Buffer.from(data), false);
+  await vfs.files.write(ROOT, handle, 0, Buffer.from(data), false);
   await close(vfs, handle);
   return handle.ino;
 }
 
 export async function close(vfs: Vfs, handle: FileHandle): Promise<void> {
-  await vfs.flush(ROOT, handle);
-  await vfs.release(ROOT, handle);
+  await vfs.files.flush(ROOT, handle);
+  await vfs.files.release(ROOT, handle);
 }
 
 /** Looks a path up and reads the whole file. */
 export async function readFile(vfs: Vfs, path: string): Promise<string> {
   let ino = ROOT_INO;
-  for (const name of path.split('/')) ino = (await vfs.lookup(ROOT, ino, name)).attr.ino;
-  const { handle } = await vfs.open(ROOT, ino, O_RDONLY, false);
+  for (const name of path.split('/')) ino = (await vfs.names.lookup(ROOT, ino, name)).attr.ino;
+  const { handle } = await vfs.files.open(ROOT, ino, O_RDONLY, false);
   try {
     return (await readAll(vfs, handle)).toString('latin1');
   } finally {
-    await vfs.release(ROOT, handle);
+    await vfs.files.release(ROOT, handle);
   }
 }
 
 export async function readAll(vfs: Vfs, handle: FileHandle): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let offset = 0; ; ) {
-    const part = await vfs.read(ROOT, handle, offset, 1024 * 1024);
+    const part = await vfs.files.read(ROOT, handle, offset, 1024 * 1024);
     if (part.length === 0) return Buffer.concat(parts);
     parts.push(Buffer.from(part));
     offset += part.length;

@@ -16,15 +16,15 @@ test('closing packs the small files of a session into one object, and open reade
   const reader = await volume.join();
   const writer = await volume.join({ upkeep: { packer: true, packIntervalMs: 60_000 } });
   for (let i = 0; i < 50; i++) await writeFile(writer.vfs, `small-${i}`, `content ${i}`);
-  const { attr } = await reader.vfs.lookup(ROOT, 1, 'small-7');
-  const { handle } = await reader.vfs.open(ROOT, attr.ino, O_RDONLY, false);
-  assert.equal((await reader.vfs.read(ROOT, handle, 0, 5)).toString(), 'conte');
+  const { attr } = await reader.vfs.names.lookup(ROOT, 1, 'small-7');
+  const { handle } = await reader.vfs.files.open(ROOT, attr.ino, O_RDONLY, false);
+  assert.equal((await reader.vfs.files.read(ROOT, handle, 0, 5)).toString(), 'conte');
   const before = volume.objects.objects.size;
   await writer.vfs.close();
   assert.equal(volume.objects.objects.size, before + 1);
   assert.equal((await reader.meta.session.usage()).inlineBytes, 0);
   assert.equal((await readAll(reader.vfs, handle)).toString(), 'content 7');
-  await reader.vfs.release(ROOT, handle);
+  await reader.vfs.files.release(ROOT, handle);
   const fresh = await volume.join();
   for (const i of [0, 49]) assert.equal(await readFile(fresh.vfs, `small-${i}`), `content ${i}`);
 });
@@ -33,14 +33,14 @@ test('a chunk of many records is compacted and reads the same', { timeout }, asy
   const session = await volume.join({ upkeep: { compaction: true, compactRecords: 20 } });
   const handle = await create(session.vfs, 'many');
   const model = Buffer.alloc(3_000_000, 'L');
-  await session.vfs.write(ROOT, handle, 0, model, false);
-  await session.vfs.flush(ROOT, handle);
+  await session.vfs.files.write(ROOT, handle, 0, model, false);
+  await session.vfs.files.flush(ROOT, handle);
   for (let i = 0; i < 100; i++) {
     const data = Buffer.alloc(500, i + 1);
     const offset = (i * 7919) % 2_000_000;
-    await session.vfs.write(ROOT, handle, offset, data, false);
+    await session.vfs.files.write(ROOT, handle, offset, data, false);
     data.copy(model, offset);
-    await session.vfs.flush(ROOT, handle);
+    await session.vfs.files.flush(ROOT, handle);
   }
   await until(async () => (await recordCount(session, handle.ino)) <= 60, 'the records to be fewer');
   assert.ok((await readAll(session.vfs, handle)).equals(model));
@@ -53,9 +53,9 @@ test('an unlinked file of a sole session is freed soon, without a grace period',
   const alone = await testVolume();
   const session = await alone.join();
   const handle = await create(session.vfs, 'temporary');
-  await session.vfs.write(ROOT, handle, 0, Buffer.alloc(100_000), false);
+  await session.vfs.files.write(ROOT, handle, 0, Buffer.alloc(100_000), false);
   await close(session.vfs, handle);
-  await session.vfs.unlink(ROOT, 1, 'temporary');
+  await session.vfs.names.unlink(ROOT, 1, 'temporary');
   await until(async () => (await session.meta.session.usage()).usedBytes === 0, 'its space to be freed');
 });
 
@@ -63,14 +63,14 @@ test('D4: a store that fails is EIO at close, once; what comes later works', { t
   const session = await volume.join();
   const handle = await create(session.vfs, 'failing', O_RDWR);
   faults.plan = { ...NO_FAULTS, putErrorRate: 1 };
-  await session.vfs.write(ROOT, handle, 0, Buffer.alloc(200_000, 1), false);
+  await session.vfs.files.write(ROOT, handle, 0, Buffer.alloc(200_000, 1), false);
   await assert.rejects(
-    async () => await session.vfs.flush(ROOT, handle),
+    async () => await session.vfs.files.flush(ROOT, handle),
     (error) => isFsError(error, 'EIO'),
   );
   faults.plan = { ...NO_FAULTS };
-  await session.vfs.flush(ROOT, handle);
-  await session.vfs.release(ROOT, handle);
+  await session.vfs.files.flush(ROOT, handle);
+  await session.vfs.files.release(ROOT, handle);
   assert.equal((await readFile(session.vfs, 'failing')).length, 200_000, 'the bytes were kept and stored by the retry');
   await writeFile(session.vfs, 'later', Buffer.alloc(200_000, 2));
   assert.equal((await readFile(session.vfs, 'later')).length, 200_000);
@@ -79,20 +79,20 @@ test('D4: a store that fails is EIO at close, once; what comes later works', { t
 test('two closes at once wait for the same bytes', { timeout }, async () => {
   const session = await volume.join();
   const handle = await create(session.vfs, 'twice');
-  await session.vfs.write(ROOT, handle, 0, Buffer.alloc(100_000, 1), false);
-  const first = session.vfs.flush(ROOT, handle);
-  const second = session.vfs.flush(ROOT, handle);
+  await session.vfs.files.write(ROOT, handle, 0, Buffer.alloc(100_000, 1), false);
+  const first = session.vfs.files.flush(ROOT, handle);
+  const second = session.vfs.files.flush(ROOT, handle);
   assert.ok(second !== undefined, 'the second has to wait too');
   await second;
   assert.equal((await session.meta.names.getattr(handle.ino)).size, 100_000);
   await first;
-  await session.vfs.release(ROOT, handle);
+  await session.vfs.files.release(ROOT, handle);
 });
 
 test('close() of the file system stores what is open and unflushed', { timeout }, async () => {
   const session = await volume.join();
   const handle = await create(session.vfs, 'left-open');
-  await session.vfs.write(ROOT, handle, 0, Buffer.from('not lost'), false);
+  await session.vfs.files.write(ROOT, handle, 0, Buffer.from('not lost'), false);
   await session.vfs.close();
   const fresh = await volume.join();
   assert.equal(await readFile(fresh.vfs, 'left-open'), 'not lost');

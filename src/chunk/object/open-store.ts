@@ -4,7 +4,7 @@ import { type FaultPlan, FaultyStore, NO_FAULTS } from './faulty-store.ts';
 import { FileStore } from './file-store.ts';
 import { MemoryStore } from './memory-store.ts';
 import { type CredentialSource, standardCredentials } from './s3-credentials.ts';
-import { S3Store } from './s3-store.ts';
+import type { S3StoreOptions } from './s3-options.ts';
 
 export interface OpenStoreOptions {
   /** Makes the directory of a file store when it is missing (format does; a mount must not: its disk may be away). */
@@ -51,7 +51,7 @@ function openFile(url: URL, shown: string, options: OpenStoreOptions): Promise<O
   return FileStore.open(directory, { create: options.create });
 }
 
-function openS3(url: URL, shown: string, options: OpenStoreOptions): ObjectStore {
+async function openS3(url: URL, shown: string, options: OpenStoreOptions): Promise<ObjectStore> {
   refuseUnknown(url, S3_PARAMETERS, shown);
   if (url.username !== '' || url.password !== '') {
     throw bad(shown, 'credentials do not belong into the URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY');
@@ -61,7 +61,7 @@ function openS3(url: URL, shown: string, options: OpenStoreOptions): ObjectStore
     url.searchParams.get('region') ?? process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1';
   const given = url.searchParams.get('endpoint') ?? undefined;
   const prefix = decodePath(url.pathname, shown).replace(/^\/+|\/+$/g, '');
-  return new S3Store({
+  const s3: S3StoreOptions = {
     bucket: url.hostname,
     prefix: prefix === '' ? '' : `${prefix}/`,
     endpoint: endpoint(given ?? `https://s3.${region}.amazonaws.com`, shown),
@@ -70,7 +70,10 @@ function openS3(url: URL, shown: string, options: OpenStoreOptions): ObjectStore
     payload: oneOf(url, 'payload', ['unsigned', 'signed'], 'unsigned', shown),
     connections: S3_CONNECTIONS,
     credentials: options.credentials ?? standardCredentials(),
-  });
+  };
+  // Loaded only here: undici and the SDK take 170 ms and 32 MB, which a store in a directory need not pay.
+  const { S3Store } = await import('./s3-store.ts');
+  return new S3Store(s3);
 }
 
 async function openFaulty(storeUrl: string, options: OpenStoreOptions): Promise<ObjectStore> {

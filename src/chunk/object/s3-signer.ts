@@ -1,5 +1,5 @@
 /**
- * Signature Version 4 for requests to S3, headers only.
+ * Signature Version 4 for GET and PUT of blocks: headers only, no query. Why not the SDK's: see s3-store.ts.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 import { createHash, createHmac } from 'node:crypto';
@@ -15,8 +15,6 @@ export interface UnsignedRequest {
   host: string;
   /** Path as it goes on the wire, already encoded by encodeS3Path. */
   path: string;
-  /** Parameters in any order, not encoded. */
-  query: readonly (readonly [string, string])[];
   /** Further headers to sign, lower-case names. */
   headers: Record<string, string>;
   /** Hex SHA-256 of the body, or UNSIGNED-PAYLOAD. */
@@ -37,14 +35,10 @@ export class S3Signer {
   }
 
   /**
-   * Answers the request's path with its query and all headers including authorization.
+   * Answers all headers of the request, authorization among them.
    * @param nowMs time of the request; the server allows 15 minutes of difference.
    */
-  sign(
-    request: UnsignedRequest,
-    credentials: S3Credentials,
-    nowMs: number,
-  ): { target: string; headers: Record<string, string> } {
+  sign(request: UnsignedRequest, credentials: S3Credentials, nowMs: number): Record<string, string> {
     const amzDate = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
     const day = amzDate.slice(0, 8);
     const headers: Record<string, string> = {
@@ -55,11 +49,10 @@ export class S3Signer {
     };
     if (credentials.sessionToken !== undefined) headers['x-amz-security-token'] = credentials.sessionToken;
     const names = Object.keys(headers).sort();
-    const query = canonicalQuery(request.query);
     const canonical = [
       request.method,
       request.path,
-      query,
+      '', // No query.
       ...names.map((name) => `${name}:${headers[name]!.trim().replace(/ +/g, ' ')}`),
       '',
       names.join(';'),
@@ -69,7 +62,7 @@ export class S3Signer {
     const toSign = `AWS4-HMAC-SHA256\n${amzDate}\n${scope}\n${createHash('sha256').update(canonical).digest('hex')}`;
     const signature = createHmac('sha256', this.#dayKey(credentials, day)).update(toSign).digest('hex');
     headers.authorization = `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
-    return { target: query === '' ? request.path : `${request.path}?${query}`, headers };
+    return headers;
   }
 
   #dayKey(credentials: S3Credentials, day: string): Buffer {
@@ -86,18 +79,11 @@ export class S3Signer {
 }
 
 /** Percent-encodes all but unreserved characters (RFC 3986), as the signature wants it. */
-export function encodeS3Component(text: string): string {
+function encodeComponent(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** Encodes a path once; slashes stay. */
 export function encodeS3Path(path: string): string {
-  return path.split('/').map(encodeS3Component).join('/');
-}
-
-function canonicalQuery(query: readonly (readonly [string, string])[]): string {
-  return query
-    .map(([name, value]) => `${encodeS3Component(name)}=${encodeS3Component(value)}`)
-    .sort()
-    .join('&');
+  return path.split('/').map(encodeComponent).join('/');
 }

@@ -67,7 +67,7 @@ export class SliceFileWriter implements FileWriter {
   /** Everything not committed, in order of creation. */
   #slices: PendingSlice[] = [];
   /** Committed bytes that reads begun before the commit may still miss, each with the newest such read. */
-  #settled: { slice: PendingSlice; start: number; read: number }[] = [];
+  #justCommitted: { slice: PendingSlice; start: number; read: number }[] = [];
   #seq = 0;
   #openCount = 0;
   /** Frozen bytes as the budget knows them: 0 while an upload has failed, for then they do not come back. */
@@ -94,7 +94,7 @@ export class SliceFileWriter implements FileWriter {
   }
 
   get hasPending(): boolean {
-    return this.#slices.length > 0 || (this.#settled.length > 0 && this.#dropSettled() > 0);
+    return this.#slices.length > 0 || (this.#justCommitted.length > 0 && this.#dropCommitted() > 0);
   }
 
   get pendingBytes(): number {
@@ -166,9 +166,9 @@ export class SliceFileWriter implements FileWriter {
   }
 
   overlayPending(offset: number, out: Buffer): void {
-    if (this.#settled.length > 0) {
-      this.#dropSettled();
-      for (const { slice, start } of this.#settled) slice.copyOverlap(offset - start, out);
+    if (this.#justCommitted.length > 0) {
+      this.#dropCommitted();
+      for (const { slice, start } of this.#justCommitted) slice.copyOverlap(offset - start, out);
     }
     let size = this.#knownSize;
     for (const slice of this.#slices) {
@@ -205,7 +205,7 @@ export class SliceFileWriter implements FileWriter {
       this.#closed = true;
       this.#dropAll();
       this.#resolveWaiters();
-      this.#settled = [];
+      this.#justCommitted = [];
       this.#host.closed(this);
     }
   }
@@ -425,7 +425,7 @@ export class SliceFileWriter implements FileWriter {
     for (const slice of batch.slices) {
       freed += slice.capacityBytes;
       if (read !== undefined) {
-        this.#settled.push({ slice, start: batch.append ? result.offset : fileStart(slice), read });
+        this.#justCommitted.push({ slice, start: batch.append ? result.offset : fileStart(slice), read });
       }
     }
     this.#slices.splice(0, batch.slices.length);
@@ -435,12 +435,12 @@ export class SliceFileWriter implements FileWriter {
   }
 
   /** Forgets committed bytes that every read under way has seen in the slice map; answers how many are left. */
-  #dropSettled(): number {
+  #dropCommitted(): number {
     const oldest = this.#host.oldestRead(this.ino);
     let count = 0;
-    while (count < this.#settled.length && this.#settled[count]!.read < oldest) count++;
-    if (count > 0) this.#settled.splice(0, count);
-    return this.#settled.length;
+    while (count < this.#justCommitted.length && this.#justCommitted[count]!.read < oldest) count++;
+    if (count > 0) this.#justCommitted.splice(0, count);
+    return this.#justCommitted.length;
   }
 
   /** Everything pending is gone because of `error`; every flush under way hears it, or else the next. */

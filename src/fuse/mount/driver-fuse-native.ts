@@ -18,7 +18,7 @@ import { ERRNO, FsError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Attr, ByteString, Ino } from '../../base/vocabulary.ts';
 import { ROOT_INO, S_IFMT, S_IFREG } from '../../base/vocabulary.ts';
-import type { Context, FileHandle, Vfs } from '../../vfs/vfs.ts';
+import type { Context, FileHandle, SetattrChanges, Vfs } from '../../vfs/vfs.ts';
 import { errnoReply } from '../wire/errno-reply.ts';
 import { mountedAt } from './mount-point.ts';
 import type { FuseMount, MountOptions } from './mount-vfs.ts';
@@ -161,7 +161,7 @@ export class PathOperations {
   async releaseAll(): Promise<void> {
     const handles = [...this.#files.values()];
     this.#files.clear();
-    await Promise.all(handles.map((handle) => this.#vfs.release(this.#ctx, handle)));
+    await Promise.all(handles.map((handle) => this.#vfs.files.release(this.#ctx, handle)));
   }
 
   table(): Record<string, PathOperation> {
@@ -184,14 +184,20 @@ export class PathOperations {
       setxattr: (path: string, name: string, value: Buffer, _position: number, flags: number, cb: Answer) =>
         this.#answer('setxattr', cb, async () => {
           // The package's buffer is libfuse's memory, gone after the answer.
-          await vfs.setxattr(ctx, await this.#walk(path), bytes(name), Buffer.from(value), flags);
+          await vfs.attributes.setxattr(ctx, await this.#walk(path), bytes(name), Buffer.from(value), flags);
         }),
       getxattr: (path: string, name: string, _position: number, cb: Answer) =>
-        this.#answer('getxattr', cb, async () => [await vfs.getxattr(ctx, await this.#walk(path), bytes(name))]),
+        this.#answer('getxattr', cb, async () => [
+          await vfs.attributes.getxattr(ctx, await this.#walk(path), bytes(name)),
+        ]),
       listxattr: (path: string, cb: Answer) =>
-        this.#answer('listxattr', cb, async () => [(await vfs.listxattr(ctx, await this.#walk(path))).map(text)]),
+        this.#answer('listxattr', cb, async () => [
+          (await vfs.attributes.listxattr(ctx, await this.#walk(path))).map(text),
+        ]),
       removexattr: (path: string, name: string, cb: Answer) =>
-        this.#answer('removexattr', cb, async () => vfs.removexattr(ctx, await this.#walk(path), bytes(name))),
+        this.#answer('removexattr', cb, async () =>
+          vfs.attributes.removexattr(ctx, await this.#walk(path), bytes(name)),
+        ),
     } as Record<string, PathOperation>;
   }
 
@@ -201,25 +207,31 @@ export class PathOperations {
     return {
       readdir: (path: string, cb: Answer) => this.#answer('readdir', cb, async () => [await this.#list(path)]),
       readlink: (path: string, cb: Answer) =>
-        this.#answer('readlink', cb, async () => [(await vfs.readlink(ctx, await this.#walk(path))).toString('utf8')]),
+        this.#answer('readlink', cb, async () => [
+          (await vfs.names.readlink(ctx, await this.#walk(path))).toString('utf8'),
+        ]),
       mknod: (path: string, mode: number, device: number, cb: Answer) =>
         this.#inParent('mknod', path, cb, (parent, name) =>
-          vfs.mknod(ctx, parent, name, (mode & S_IFMT) === 0 ? mode | S_IFREG : mode, device),
+          vfs.names.mknod(ctx, parent, name, (mode & S_IFMT) === 0 ? mode | S_IFREG : mode, device),
         ),
       mkdir: (path: string, mode: number, cb: Answer) =>
-        this.#inParent('mkdir', path, cb, (parent, name) => vfs.mkdir(ctx, parent, name, mode & 0o7777)),
+        this.#inParent('mkdir', path, cb, (parent, name) => vfs.names.mkdir(ctx, parent, name, mode & 0o7777)),
       symlink: (target: string, path: string, cb: Answer) =>
-        this.#inParent('symlink', path, cb, (parent, name) => vfs.symlink(ctx, parent, name, Buffer.from(target))),
+        this.#inParent('symlink', path, cb, (parent, name) =>
+          vfs.names.symlink(ctx, parent, name, Buffer.from(target)),
+        ),
       link: (source: string, path: string, cb: Answer) =>
-        this.#inParent('link', path, cb, async (parent, name) => vfs.link(ctx, await this.#walk(source), parent, name)),
+        this.#inParent('link', path, cb, async (parent, name) =>
+          vfs.names.link(ctx, await this.#walk(source), parent, name),
+        ),
       unlink: (path: string, cb: Answer) =>
-        this.#inParent('unlink', path, cb, (parent, name) => vfs.unlink(ctx, parent, name)),
+        this.#inParent('unlink', path, cb, (parent, name) => vfs.names.unlink(ctx, parent, name)),
       rmdir: (path: string, cb: Answer) =>
-        this.#inParent('rmdir', path, cb, (parent, name) => vfs.rmdir(ctx, parent, name)),
+        this.#inParent('rmdir', path, cb, (parent, name) => vfs.names.rmdir(ctx, parent, name)),
       rename: (source: string, path: string, cb: Answer) =>
         this.#inParent('rename', path, cb, async (newParent, newName) => {
           const { parent, name } = await this.#walkParent(source);
-          await vfs.rename(ctx, parent, name, newParent, newName, 'replace');
+          await vfs.names.rename(ctx, { parent, name, newParent, newName, mode: 'replace' });
         }),
     } as Record<string, PathOperation>;
   }
@@ -231,28 +243,28 @@ export class PathOperations {
       create: (path: string, mode: number, cb: Answer) =>
         this.#answer('create', cb, async () => {
           const { parent, name } = await this.#walkParent(path);
-          return [this.#keep((await vfs.create(ctx, parent, name, mode & 0o7777, O_RDWR)).handle)];
+          return [this.#keep((await vfs.files.create(ctx, parent, name, mode & 0o7777, O_RDWR)).handle)];
         }),
       open: (path: string, flags: number, cb: Answer) =>
         this.#answer('open', cb, async () => [
-          this.#keep((await vfs.open(ctx, await this.#walk(path), flags, false)).handle),
+          this.#keep((await vfs.files.open(ctx, await this.#walk(path), flags, false)).handle),
         ]),
       read: (_path: string, fd: number, out: Buffer, length: number, position: number, cb: Answer) =>
-        this.#answer('read', cb, async () => (await vfs.read(ctx, this.#file(fd), position, length)).copy(out)),
+        this.#answer('read', cb, async () => (await vfs.files.read(ctx, this.#file(fd), position, length)).copy(out)),
       write: (_path: string, fd: number, data: Buffer, length: number, position: number, cb: Answer) =>
         this.#answer('write', cb, async () => {
-          await vfs.write(ctx, this.#file(fd), position, data.subarray(0, length), false);
+          await vfs.files.write(ctx, this.#file(fd), position, data.subarray(0, length), false);
           return length;
         }),
       flush: (_path: string, fd: number, cb: Answer) =>
-        this.#answer('flush', cb, async () => vfs.flush(ctx, this.#file(fd))),
+        this.#answer('flush', cb, async () => vfs.files.flush(ctx, this.#file(fd))),
       fsync: (_path: string, _dataOnly: number, fd: number, cb: Answer) =>
-        this.#answer('fsync', cb, async () => vfs.fsync(ctx, this.#file(fd))),
+        this.#answer('fsync', cb, async () => vfs.files.fsync(ctx, this.#file(fd))),
       release: (_path: string, fd: number, cb: Answer) =>
         this.#answer('release', cb, async () => {
           const handle = this.#file(fd);
           this.#files.delete(fd);
-          await vfs.release(ctx, handle);
+          await vfs.files.release(ctx, handle);
         }),
     } as Record<string, PathOperation>;
   }
@@ -268,9 +280,9 @@ export class PathOperations {
     );
   }
 
-  #change(path: string, cb: Answer, changes: Parameters<Vfs['setattr']>[2]): void {
+  #change(path: string, cb: Answer, changes: SetattrChanges): void {
     this.#answer('setattr', cb, async () => {
-      await this.#vfs.setattr(this.#ctx, await this.#walk(path), changes);
+      await this.#vfs.attributes.setattr(this.#ctx, await this.#walk(path), changes);
     });
   }
 
@@ -294,31 +306,31 @@ export class PathOperations {
 
   async #descend(names: readonly ByteString[]): Promise<Ino> {
     let ino = ROOT_INO;
-    for (const name of names) ino = (await this.#vfs.lookup(this.#ctx, ino, name)).attr.ino;
+    for (const name of names) ino = (await this.#vfs.names.lookup(this.#ctx, ino, name)).attr.ino;
     return ino;
   }
 
   async #stat(path: string) {
-    return stat(await this.#vfs.getattr(this.#ctx, await this.#walk(path)));
+    return stat(await this.#vfs.attributes.getattr(this.#ctx, await this.#walk(path)));
   }
 
   async #list(path: string): Promise<string[]> {
-    const handle = this.#vfs.opendir(this.#ctx, await this.#walk(path));
+    const handle = this.#vfs.directories.opendir(this.#ctx, await this.#walk(path));
     try {
       const names = ['.', '..'];
       for (let cookie = 0; ; ) {
-        const page = await this.#vfs.readdir(this.#ctx, handle, cookie, READDIR_PAGE);
+        const page = await this.#vfs.directories.readdir(this.#ctx, handle, cookie, READDIR_PAGE);
         if (page.length === 0) return names;
         for (const entry of page) names.push(text(entry.name));
         cookie = page.at(-1)!.cookie;
       }
     } finally {
-      this.#vfs.releasedir(this.#ctx, handle);
+      this.#vfs.directories.releasedir(this.#ctx, handle);
     }
   }
 
   async #statfs() {
-    const space = await this.#vfs.statfs(this.#ctx);
+    const space = await this.#vfs.attributes.statfs(this.#ctx);
     const blocks = Math.max(1, Math.floor(space.totalBytes / STATFS_UNIT_BYTES));
     const free = Math.max(0, blocks - Math.ceil(space.usedBytes / STATFS_UNIT_BYTES));
     return {

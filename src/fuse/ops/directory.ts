@@ -19,23 +19,23 @@ const ENTRY_PLUS_BYTES = 168;
 const ENTRIES_MAX = 1024;
 
 export function opendir(session: FuseSession, request: Request): void {
-  const handle = session.vfs.opendir(request, request.ino);
+  const handle = session.vfs.directories.opendir(request, request.ino);
   session.dirs.set(handle.id, handle);
   if (session.send(request, encodeOpen(session.transport.out, handle.id, 0))) return;
   session.dirs.delete(handle.id);
-  session.vfs.releasedir(request, handle);
+  session.vfs.directories.releasedir(request, handle);
 }
 
 export function releasedir(session: FuseSession, request: Request): void {
   const handle = session.dir(request, request.u64(BODY));
   session.dirs.delete(handle.id);
-  session.vfs.releasedir(request, handle);
+  session.vfs.directories.releasedir(request, handle);
   replyDone(session, request);
 }
 
 export function fsyncdir(session: FuseSession, request: Request): void {
   const handle = session.dir(request, request.u64(BODY));
-  session.settle(request, session.vfs.fsyncdir(request, handle), replyDone);
+  session.settle(request, session.vfs.directories.fsyncdir(request, handle), replyDone);
 }
 
 export function readdir(session: FuseSession, request: Request): void {
@@ -60,7 +60,7 @@ function list(session: FuseSession, request: Request, plus: boolean): void {
   const sizeBytes = Math.min(request.u32(BODY + 4), IO_BYTES_MAX);
   const page: Page = { handle, cookie, limit: OUT_HEADER_BYTES + sizeBytes, plus };
   const count = Math.max(1, Math.min(ENTRIES_MAX, Math.ceil(sizeBytes / (plus ? ENTRY_PLUS_BYTES : ENTRY_BYTES))));
-  const entries = session.vfs.readdir(request, handle, cookie > COOKIE_DOT_DOT ? cookie : 0, count);
+  const entries = session.vfs.directories.readdir(request, handle, cookie > COOKIE_DOT_DOT ? cookie : 0, count);
   const parent = cookie < COOKIE_DOT_DOT ? parentOf(session, request) : 0;
   if (entries instanceof Promise || parent instanceof Promise) {
     session.settle(request, Promise.all([entries, parent]), (_, __, found) =>
@@ -75,7 +75,7 @@ function list(session: FuseSession, request: Request, plus: boolean): void {
 function parentOf(session: FuseSession, request: Request): Ino | Promise<Ino> {
   const known = session.known.parentOf(request.ino);
   if (known !== undefined) return known;
-  const attr = session.vfs.getattr(request, request.ino);
+  const attr = session.vfs.attributes.getattr(request, request.ino);
   return attr instanceof Promise ? attr.then((found) => found.parent) : attr.parent;
 }
 

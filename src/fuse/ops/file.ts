@@ -14,14 +14,14 @@ const COPY_BYTES_MAX = 0x7fff_0000;
 export function open(session: FuseSession, request: Request): void {
   const flags = request.u32(BODY);
   const killPriv = (request.u32(BODY + 1) & OPEN_KILL_SUIDGID) !== 0;
-  session.settle(request, session.vfs.open(request, request.ino, flags, killPriv), replyOpen);
+  session.settle(request, session.vfs.files.open(request, request.ino, flags, killPriv), replyOpen);
 }
 
 export function read(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   const offset = request.u64(BODY + 2);
   const length = Math.min(request.u32(BODY + 4), IO_BYTES_MAX);
-  session.settle(request, session.vfs.read(request, handle, offset, length, request.u32(BODY + 8)), replyData);
+  session.settle(request, session.vfs.files.read(request, handle, offset, length, request.u32(BODY + 8)), replyData);
 }
 
 /**
@@ -36,7 +36,7 @@ export function write(session: FuseSession, request: Request): void {
   const killPriv = (writeFlags & WRITE_KILL_SUIDGID) !== 0;
   const flags = (writeFlags & WRITE_CACHE) !== 0 ? 0 : request.u32(BODY + 8);
   if (WRITE_DATA_AT + size > request.end) throw new FsError('EINVAL', 'write', 'the data is cut off');
-  const written = session.vfs.write(request, handle, offset, request.view(WRITE_DATA_AT, size), killPriv, flags);
+  const written = session.vfs.files.write(request, handle, offset, request.view(WRITE_DATA_AT, size), killPriv, flags);
   // The fast path: the buffer took the bytes, nothing to wait for.
   if (written === undefined) session.send(request, encodeU32(session.transport.out, size));
   else session.settle(request, written, () => session.send(request, encodeU32(session.transport.out, size)));
@@ -44,33 +44,37 @@ export function write(session: FuseSession, request: Request): void {
 
 export function flush(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
-  session.settle(request, session.vfs.flush(request, handle), replyDone);
+  session.settle(request, session.vfs.files.flush(request, handle), replyDone);
 }
 
 export function fsync(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
-  session.settle(request, session.vfs.fsync(request, handle), replyDone);
+  session.settle(request, session.vfs.files.fsync(request, handle), replyDone);
 }
 
 /** The kernel never uses the handle again, whatever the answer; errors were due at FLUSH. */
 export function release(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   session.files.delete(handle.id);
-  session.settle(request, session.vfs.release(request, handle), replyDone);
+  session.settle(request, session.vfs.files.release(request, handle), replyDone);
 }
 
 export function fallocate(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   const offset = request.u64(BODY + 2);
   const length = request.u64(BODY + 4);
-  session.settle(request, session.vfs.fallocate(request, handle, request.u32(BODY + 6), offset, length), replyDone);
+  session.settle(
+    request,
+    session.vfs.files.fallocate(request, handle, request.u32(BODY + 6), offset, length),
+    replyDone,
+  );
 }
 
 export function lseek(session: FuseSession, request: Request): void {
   const handle = session.file(request, request.u64(BODY));
   const whence = request.u32(BODY + 4);
   if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new FsError('EINVAL', 'lseek');
-  const found = session.vfs.lseek(request, handle, request.u64(BODY + 2), whence === SEEK_DATA ? 'data' : 'hole');
+  const found = session.vfs.files.lseek(request, handle, request.u64(BODY + 2), whence === SEEK_DATA ? 'data' : 'hole');
   session.settle(request, found, replyU64);
 }
 
@@ -91,12 +95,12 @@ function copyRange(session: FuseSession, request: Request, bytesMax: number): Pr
   const length = Math.min(request.u64(BODY + 10), bytesMax);
   // copy_file_range(2) has no flags yet.
   if (request.u64(BODY + 12) !== 0) throw new FsError('EINVAL', 'copy_file_range');
-  return session.vfs.copyFileRange(request, source, request.u64(BODY + 2), target, request.u64(BODY + 8), length);
+  return session.vfs.files.copyFileRange(request, source, request.u64(BODY + 2), target, request.u64(BODY + 8), length);
 }
 
 /** syncfs(2), where the kernel passes it on: every open file. */
 export function syncfs(session: FuseSession, request: Request): void {
-  const all = Promise.all(Array.from(session.files.values(), (handle) => session.vfs.fsync(request, handle)));
+  const all = Promise.all(Array.from(session.files.values(), (handle) => session.vfs.files.fsync(request, handle)));
   session.settle(request, all, replyDone);
 }
 

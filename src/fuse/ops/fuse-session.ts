@@ -139,7 +139,7 @@ export class FuseSession {
   #tooLate(request: Request, value: unknown): void {
     if (LOOKS_ONLY.has(request.opcode)) return;
     const handle = (value as { handle?: FileHandle } | undefined)?.handle;
-    if (handle !== undefined) void this.vfs.release(request, handle);
+    if (handle !== undefined) void this.vfs.files.release(request, handle);
     // Too rare to tell what exactly it has changed.
     if (request.opcode !== OP.OPEN) this.expireAll();
   }

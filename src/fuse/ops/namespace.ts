@@ -2,6 +2,7 @@
 import { FsError, isFsError } from '../../base/errors.ts';
 import type { Attr, Ino } from '../../base/vocabulary.ts';
 import { SYMLINK_BYTES_MAX } from '../../base/vocabulary.ts';
+import type { VfsFiles } from '../../vfs/vfs.ts';
 import { BODY, type Request } from '../wire/decode.ts';
 import { encodeNegativeEntry } from '../wire/encode.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../wire/protocol.ts';
@@ -10,9 +11,9 @@ import { replyCreate, replyData, replyDone, replyEntry, replyInode } from './rep
 
 export function lookup(session: FuseSession, request: Request): void {
   const name = request.lastName(40);
-  if (name === '.') session.settle(request, session.vfs.lookup(request, request.ino, name), replyEntry);
+  if (name === '.') session.settle(request, session.vfs.names.lookup(request, request.ino, name), replyEntry);
   else if (name === '..') session.settle(request, lookupParent(session, request), replyInode);
-  else session.settle(request, session.vfs.lookup(request, request.ino, name), replyEntry, replyMissing);
+  else session.settle(request, session.vfs.names.lookup(request, request.ino, name), replyEntry, replyMissing);
 }
 
 /** The kernel remembers that a name is not there: entry 0 with a validity. Without a validity, plain ENOENT. */
@@ -24,19 +25,20 @@ function replyMissing(session: FuseSession, request: Request, error: unknown): v
 
 /** open_by_handle_at(2) and NFS walk up from an inode they know by number only. */
 async function lookupParent(session: FuseSession, request: Request): Promise<Attr> {
-  const parent: Ino = session.known.parentOf(request.ino) ?? (await session.vfs.getattr(request, request.ino)).parent;
-  return session.vfs.getattr(request, parent);
+  const parent: Ino =
+    session.known.parentOf(request.ino) ?? (await session.vfs.attributes.getattr(request, request.ino)).parent;
+  return session.vfs.attributes.getattr(request, parent);
 }
 
 export function mknod(session: FuseSession, request: Request): void {
   const name = request.lastName(56);
-  const made = session.vfs.mknod(request, request.ino, name, request.u32(BODY), request.u32(BODY + 1));
+  const made = session.vfs.names.mknod(request, request.ino, name, request.u32(BODY), request.u32(BODY + 1));
   session.settle(request, made, replyEntry);
 }
 
 export function mkdir(session: FuseSession, request: Request): void {
   const name = request.lastName(48);
-  session.settle(request, session.vfs.mkdir(request, request.ino, name, request.u32(BODY)), replyEntry);
+  session.settle(request, session.vfs.names.mkdir(request, request.ino, name, request.u32(BODY)), replyEntry);
 }
 
 export function symlink(session: FuseSession, request: Request): void {
@@ -45,24 +47,24 @@ export function symlink(session: FuseSession, request: Request): void {
   const length = request.zeroAfter(targetAt) - targetAt;
   if (length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
   const target = request.copy(targetAt, length);
-  session.settle(request, session.vfs.symlink(request, request.ino, name, target), replyEntry);
+  session.settle(request, session.vfs.names.symlink(request, request.ino, name, target), replyEntry);
 }
 
 export function readlink(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.readlink(request, request.ino), replyData);
+  session.settle(request, session.vfs.names.readlink(request, request.ino), replyData);
 }
 
 export function link(session: FuseSession, request: Request): void {
   const name = request.lastName(48);
-  session.settle(request, session.vfs.link(request, request.u64(BODY), request.ino, name), replyEntry);
+  session.settle(request, session.vfs.names.link(request, request.u64(BODY), request.ino, name), replyEntry);
 }
 
 export function unlink(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.unlink(request, request.ino, request.lastName(40)), replyDone);
+  session.settle(request, session.vfs.names.unlink(request, request.ino, request.lastName(40)), replyDone);
 }
 
 export function rmdir(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.rmdir(request, request.ino, request.lastName(40)), replyDone);
+  session.settle(request, session.vfs.names.rmdir(request, request.ino, request.lastName(40)), replyDone);
 }
 
 export function rename(session: FuseSession, request: Request): void {
@@ -80,33 +82,29 @@ function renameFrom(session: FuseSession, request: Request, namesAt: number, fla
   const name = request.name(namesAt);
   const newName = request.name(namesAt + name.length + 1);
   const newParent = request.u64(BODY);
-  session.settle(request, session.vfs.rename(request, request.ino, name, newParent, newName, mode), replyDone);
+  session.settle(
+    request,
+    session.vfs.names.rename(request, { parent: request.ino, name, newParent, newName, mode }),
+    replyDone,
+  );
 }
 
 /** Looks up or creates, and opens, in one request. */
 export function create(session: FuseSession, request: Request): void {
   const name = request.lastName(56);
-  const created = session.vfs.create(request, request.ino, name, request.u32(BODY + 1), request.u32(BODY));
+  const created = session.vfs.files.create(request, request.ino, name, request.u32(BODY + 1), request.u32(BODY));
   session.settle(request, created, replyCreated);
 }
 
 export function tmpfile(session: FuseSession, request: Request): void {
-  const made = session.vfs.tmpfile(request, request.ino, request.u32(BODY + 1), request.u32(BODY));
+  const made = session.vfs.files.tmpfile(request, request.ino, request.u32(BODY + 1), request.u32(BODY));
   session.settle(request, made, replyTmpfile);
 }
 
-function replyCreated(
-  session: FuseSession,
-  request: Request,
-  created: Awaited<ReturnType<FuseSession['vfs']['create']>>,
-): void {
+function replyCreated(session: FuseSession, request: Request, created: Awaited<ReturnType<VfsFiles['create']>>): void {
   replyCreate(session, request, { attr: created.entry.attr, handle: created.handle, keepCache: false });
 }
 
-function replyTmpfile(
-  session: FuseSession,
-  request: Request,
-  made: Awaited<ReturnType<FuseSession['vfs']['tmpfile']>>,
-): void {
+function replyTmpfile(session: FuseSession, request: Request, made: Awaited<ReturnType<VfsFiles['tmpfile']>>): void {
   replyCreate(session, request, { attr: made.attr, handle: made.handle, keepCache: false });
 }

@@ -19,7 +19,7 @@ export class BucketCache {
   get(vfs: Vfs, context: Context, name: ByteString): Entry | undefined {
     const kept = this.#kept.get(name);
     if (kept === undefined || vfs.validity().entrySec === 0) return undefined;
-    const root = vfs.getattr(context, ROOT_INO);
+    const root = vfs.attributes.getattr(context, ROOT_INO);
     if (root instanceof Promise) {
       // The reply fills the cache that the next call looks into; its failure is that of the lookup which follows now.
       root.catch(() => undefined);
@@ -35,8 +35,8 @@ export class BucketCache {
   async find(vfs: Vfs, context: Context, name: ByteString): Promise<Entry> {
     const pushed = vfs.validity().entrySec > 0;
     // Taken before the lookup: if it is still the same at a later get(), nothing happened to the name in between.
-    const root = pushed ? await vfs.getattr(context, ROOT_INO) : undefined;
-    const entry = await vfs.objects.bucket(context, name);
+    const root = pushed ? await vfs.attributes.getattr(context, ROOT_INO) : undefined;
+    const entry = await vfs.buckets.find(context, name);
     // The volume's own bucket is for root credentials only: that is asked each time.
     if (root !== undefined && entry.attr.ino !== ROOT_INO) this.#kept.set(name, { entry, root });
     return entry;

@@ -19,7 +19,8 @@ export class UserDirectory {
   constructor(vfs: Vfs, logger: Logger) {
     this.#vfs = vfs;
     this.#logger = logger;
-    vfs.objects.onUsersChanged(() => {
+    vfs.events.on('invalidated', (batch) => {
+      if (!batch.some((invalidation) => invalidation.kind === 'users')) return;
       this.#stale = true;
       this.#load().catch((error) =>
         this.#logger.warn({ err: error }, 'could not read the users; trying again at the next request'),
@@ -48,7 +49,7 @@ export class UserDirectory {
     do {
       this.#stale = false;
       try {
-        const users = await this.#vfs.objects.users();
+        const users = await this.#vfs.users.list();
         this.#byKey = new Map(users.map((user) => [user.accessKey, user]));
       } catch (error) {
         this.#stale = true;

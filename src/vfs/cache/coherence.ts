@@ -3,7 +3,7 @@
  *
  *     change by                          the mount's kernel hears
  *     the mount itself                   nothing (it knows; telling it from inside its own request would deadlock)
- *     the S3 door of this process        before the S3 call answers, for at most notifyWaitMs
+ *     the S3 frontend of this process        before the S3 call answers, for at most notifyWaitMs
  *     another session (push)             at once, from a bounded queue
  *     unknown (channel broke)            expireAll
  *
@@ -21,7 +21,7 @@ const QUEUE_MAX = 20_000;
 const WORKERS_MAX = 16;
 
 /** What one S3 call made stale. Stored names. */
-export interface DoorChange {
+export interface FrontendChange {
   entries: readonly { parent: Ino; name: ByteString }[];
   /** Inodes whose attributes changed. */
   inodes: readonly Ino[];
@@ -33,8 +33,8 @@ export class Coherence {
   #kernel: KernelCache | undefined;
   #queue: (() => Promise<void>)[] = [];
   #working = 0;
-  /** Set once a younger entry was seen: only then can the kernel know escaped twins of a name. */
-  #twins = false;
+  /** Set once a younger entry was seen: only then can the kernel know the escaped form of a name. */
+  #shadowedSeen = false;
 
   constructor(logger: Logger, waitMs: number) {
     this.#logger = logger;
@@ -46,12 +46,12 @@ export class Coherence {
   }
 
   /** A younger entry was shown or asked for. */
-  sawTwin(): void {
-    this.#twins = true;
+  sawShadowed(): void {
+    this.#shadowedSeen = true;
   }
 
-  /** Tells the kernel what the S3 door did. Undefined without a mount. Never rejects; waits a bounded time. */
-  announce(change: DoorChange): Promise<void> | undefined {
+  /** Tells the kernel what the S3 frontend did. Undefined without a mount. Never rejects; waits a bounded time. */
+  announce(change: FrontendChange): Promise<void> | undefined {
     const kernel = this.#kernel;
     if (kernel === undefined) return undefined;
     const calls: Promise<void>[] = [];
@@ -92,7 +92,7 @@ export class Coherence {
   }
 
   #shownNames(name: ByteString): ByteString[] {
-    return this.#twins ? allMountNames(name) : [encodeMountName(name, false, false)];
+    return this.#shadowedSeen ? allMountNames(name) : [encodeMountName(name, false, false)];
   }
 
   #enqueue(call: (kernel: KernelCache) => Promise<void>): void {
@@ -125,7 +125,7 @@ export class Coherence {
     this.#working -= 1;
   }
 
-  /** One promise and one timer: every request of the S3 door comes through here. */
+  /** One promise and one timer: every request of the S3 frontend comes through here. */
   #bounded(calls: Promise<void>[]): Promise<void> {
     return new Promise((resolve) => {
       let left = calls.length;
@@ -133,7 +133,7 @@ export class Coherence {
         this.#logger.warn({ waitMs: this.#waitMs }, 'the kernel is slow to drop what S3 changed; going on');
         resolve();
       }, this.#waitMs);
-      const settled = (): void => {
+      const told = (): void => {
         left -= 1;
         if (left > 0) return;
         clearTimeout(timer);
@@ -141,9 +141,9 @@ export class Coherence {
       };
       const failed = (error: unknown): void => {
         this.#logger.warn({ err: String(error) }, 'the kernel did not take an invalidation');
-        settled();
+        told();
       };
-      for (const call of calls) call.then(settled, failed);
+      for (const call of calls) call.then(told, failed);
     });
   }
 }

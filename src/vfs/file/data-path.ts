@@ -17,6 +17,7 @@ export class DataPath {
   readonly attrs: AttrCache;
   readonly slices: SliceIds;
   readonly #inlineBytesMax: number;
+  #nextPrivateIno = -1;
 
   constructor(meta: Meta, attrs: AttrCache, inlineBytesMax: number) {
     this.meta = meta;
@@ -32,6 +33,11 @@ export class DataPath {
     if (fill < 0.75) return Math.min(this.#inlineBytesMax, 16 * 1024);
     if (fill < 0.9) return Math.min(this.#inlineBytesMax, 4 * 1024);
     return 0;
+  }
+
+  /** A number for a reader or writer of the data layer that belongs to no inode: it tells them apart by inode number. */
+  privateIno(): Ino {
+    return this.#nextPrivateIno--;
   }
 
   /** Reads slice maps; the attributes that come along feed the cache. 1 round trip. */

@@ -18,7 +18,7 @@ import { OpenFile, type OpenFileEvents } from './open-file.ts';
 
 const REAP_BATCH = 100;
 /** Pause before bytes of a closed file are tried again. */
-const SETTLE_AGAIN_MS = 2_000;
+const WRITE_BACK_AGAIN_MS = 2_000;
 /** Unlinked inodes waiting for reapNow; what does not fit waits for the volume's grace period instead. */
 const REAP_QUEUE_MAX = 100_000;
 
@@ -95,7 +95,7 @@ export class OpenFiles {
       this.#retire(file);
       return undefined;
     }
-    return this.#settle(file);
+    return this.#writeBack(file);
   }
 
   /** Content changed otherwise than by writes through handles here. */
@@ -207,7 +207,7 @@ export class OpenFiles {
   }
 
   /** Ends the use of a file that has a writer or no name. It may be opened again meanwhile: then it just goes on. */
-  async #settle(file: OpenFile): Promise<void> {
+  async #writeBack(file: OpenFile): Promise<void> {
     try {
       if (!file.nameless) await file.flush();
     } catch (error) {
@@ -216,7 +216,7 @@ export class OpenFiles {
       const { ino } = file;
       if (file.hasPending) {
         this.#logger.warn({ ino, err: String(error) }, 'bytes of a closed file wait for the object store');
-        setTimeout(() => void this.#settleAgain(file), SETTLE_AGAIN_MS).unref();
+        setTimeout(() => void this.#writeBackAgain(file), WRITE_BACK_AGAIN_MS).unref();
         return;
       }
       this.#logger.error({ ino, err: String(error) }, 'bytes written after the last close were lost');
@@ -234,8 +234,8 @@ export class OpenFiles {
     }
   }
 
-  async #settleAgain(file: OpenFile): Promise<void> {
-    if (file.users === 0 && this.#open.get(file.ino) === file) await this.#settle(file);
+  async #writeBackAgain(file: OpenFile): Promise<void> {
+    if (file.users === 0 && this.#open.get(file.ino) === file) await this.#writeBack(file);
   }
 
   async #letGo(file: OpenFile): Promise<void> {

@@ -7,7 +7,7 @@
  */
 import type { ByteString } from '../../base/vocabulary.ts';
 
-/** 0 is the beginning, 1 and 2 are "." and ".." of the door. */
+/** 0 is the beginning, 1 and 2 are "." and ".." of the frontend. */
 export const FIRST_COOKIE = 3;
 const DETAILED_PAGES = 64;
 const PAGES_MAX = 4096;

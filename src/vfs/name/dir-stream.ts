@@ -40,7 +40,7 @@ export interface DirSources {
   attrs: AttrCache;
   /** Attributes as this process must show them (unflushed writes). */
   shown(attr: Attr): Attr;
-  sawTwin(): void;
+  sawShadowed(): void;
   /** An entry was shown although a push made it doubtful: the kernel must drop it again. */
   doubtful(parent: Ino, entry: Entry): void;
 }
@@ -177,7 +177,7 @@ export class DirStream implements DirHandle {
 
   #shownEntry(entry: Entry, cookie: number, token: Token): DirEntry {
     const isDirectory = (entry.attr.mode & S_IFMT) === S_IFDIR;
-    if (entry.younger) this.#from.sawTwin();
+    if (entry.younger) this.#from.sawShadowed();
     if (this.#from.attrs.pushedSince(entry.attr.ino, token)) this.#from.doubtful(this.ino, entry);
     return { name: encodeMountName(entry.name, entry.younger, isDirectory), attr: entry.attr, cookie };
   }

@@ -15,9 +15,6 @@ import type { VfsState } from '../vfs-state.ts';
 const MAP_CHUNKS = 64;
 const EMPTY = Buffer.alloc(0);
 
-/** Readers of the data layer are told apart by inode number, and this one must not hear of the inode's later commits. */
-let nextPrivateIno = -1;
-
 export class SnapshotReader implements ObjectReader {
   readonly sizeBytes: number;
   readonly #state: VfsState;
@@ -48,7 +45,8 @@ export class SnapshotReader implements ObjectReader {
     const length = Math.min(lengthMax, this.sizeBytes - offset);
     if (length <= 0) return EMPTY;
     if (this.#whole !== undefined) return this.#whole.subarray(offset, offset + length);
-    this.#reader ??= this.#state.chunks.reader(nextPrivateIno--, {
+    // Of its own: it must not hear of the inode's later commits.
+    this.#reader ??= this.#state.chunks.reader(this.#state.data.privateIno(), {
       readMap: (_ino, chunkIndex, count) => this.#readMap(chunkIndex, count),
       readInline: (ids) => this.#state.meta.data.readInline(ids),
     });

@@ -30,13 +30,6 @@ const UNCOMMITTED_MAX_MS = 5 * 60_000;
 /** What a part of a multipart upload or a copy is until a name leads to it. */
 const HIDDEN_MODE = S_IFREG | 0o600;
 
-/** Memory that all objects of up to one block may hold together; who finds it taken goes through the write pipeline. */
-const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
-let wholeBytes = 0;
-
-/** Writers of the data layer are told apart by inode number; these have no inode (yet). */
-let nextPrivateIno = -1;
-
 export type Content = PublishRequest['content'];
 
 export class SliceObjectWriter implements ObjectWriter {
@@ -44,7 +37,7 @@ export class SliceObjectWriter implements ObjectWriter {
   readonly #ctx: Context;
   #sizeBytes = 0;
   #held: Buffer[] = [];
-  /** A block's worth of WHOLE_BYTES_MAX is taken for #held. */
+  /** A block's worth of memory is taken for #held. */
   #whole = false;
   #writer: FileWriter | undefined;
   #pieces: Piece[] = [];
@@ -142,15 +135,13 @@ export class SliceObjectWriter implements ObjectWriter {
   #mayHold(): boolean {
     if (this.#sizeBytes > BLOCK_BYTES) return false;
     if (this.#whole) return true;
-    if (wholeBytes + BLOCK_BYTES > WHOLE_BYTES_MAX) return false;
-    wholeBytes += BLOCK_BYTES;
-    this.#whole = true;
-    return true;
+    this.#whole = this.#state.wholeObjects.take();
+    return this.#whole;
   }
 
   #drop(): void {
     this.#held = [];
-    if (this.#whole) wholeBytes -= BLOCK_BYTES;
+    if (this.#whole) this.#state.wholeObjects.give();
     this.#whole = false;
   }
 
@@ -165,7 +156,7 @@ export class SliceObjectWriter implements ObjectWriter {
   }
 
   #spill(): Promise<void> | undefined {
-    const writer = this.#state.chunks.writer(nextPrivateIno--, this.#sink());
+    const writer = this.#state.chunks.writer(this.#state.data.privateIno(), this.#sink());
     this.#writer = writer;
     let offset = 0;
     const waits: Promise<void>[] = [];
@@ -222,4 +213,10 @@ export class SliceObjectWriter implements ObjectWriter {
     }
     if (slices.length > 0) await this.#state.chunks.deleteSlices(slices);
   }
+}
+
+/** @throws FsError EBADF for a writer that is not of this volume. */
+export function ownWriter(writer: ObjectWriter): SliceObjectWriter {
+  if (!(writer instanceof SliceObjectWriter)) throw new FsError('EBADF', 'putObject', 'not a writer of this volume');
+  return writer;
 }

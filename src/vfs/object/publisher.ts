@@ -19,9 +19,9 @@ export class Publisher {
     this.#state = state;
   }
 
-  /** One script. The reply must be settled before the door answers. */
+  /** One script. acknowledge() the reply before the frontend answers. */
   async publish(ctx: Context, content: Content, put: PutOptions, uploadId?: string): Promise<PublishReply> {
-    const { attrs, meta, files, options, whole } = this.#state;
+    const { attrs, meta, files, options, negative } = this.#state;
     const token = attrs.token();
     const path: KeyPath = put.path;
     const reply = await meta.objects.publish({
@@ -36,7 +36,7 @@ export class Publisher {
       ...(uploadId === undefined ? {} : { uploadId }),
     });
     const changed = [reply, ...reply.made];
-    for (const { parent, name } of changed) whole.add(parent, name);
+    for (const { parent, name } of changed) negative.add(parent, name);
     this.#note(changed);
     attrs.changed(reply.attr, token);
     // A hidden inode has a name now; its content was read by nobody.
@@ -49,7 +49,7 @@ export class Publisher {
   }
 
   /** The kernel drops what the reply made stale, and what it says is durable. */
-  async settle(reply: PublishReply): Promise<void> {
+  async acknowledge(reply: PublishReply): Promise<void> {
     const { parent, name, made, replaced } = reply;
     await this.#tell([{ parent, name }, ...made], replaced === undefined ? [] : [replaced.ino]);
   }

@@ -9,9 +9,10 @@ import {
   type S3Record,
   type User,
 } from '../../../src/base/vocabulary.ts';
+import { VolumeEvents } from '../../../src/base/volume-events.ts';
 import type { ListItem, ListReply, WalkReply } from '../../../src/meta/meta.ts';
 import { pathKey } from '../../../src/s3api/http/key-path.ts';
-import type { Context, ObjectVfs, ObjectWriter, PutOptions, Vfs } from '../../../src/vfs/vfs.ts';
+import type { Context, ObjectWriter, PutOptions, Vfs, VfsObjects } from '../../../src/vfs/vfs.ts';
 
 export const ALICE: User = {
   name: 'alice',
@@ -53,12 +54,12 @@ export class MemoryVolume {
   /** Lookups of buckets so far. */
   bucketLookups = 0;
   userLoads = 0;
-  #usersChanged: (() => void)[] = [];
+  readonly events = new VolumeEvents();
   #nextIno = 2;
 
   changeUsers(users: User[]): void {
     this.users = users;
-    for (const listener of this.#usersChanged) listener();
+    this.events.emit('invalidated', [{ kind: 'users' }]);
   }
 
   /** The object's bytes, undefined when there is none. */
@@ -83,54 +84,62 @@ export class MemoryVolume {
   vfs(): Vfs {
     const xattrs = this.xattrs;
     const vfs: Partial<Vfs> = {
-      objects: this.#objects() as ObjectVfs,
+      objects: this.#objects() as VfsObjects,
       // As while pushes may be missed: nothing is cached.
       validity: () => ({ entrySec: 0, attrSec: 0 }),
-      async getxattr(_ctx, ino, name) {
-        const value = xattrs.get(`${ino}:${name}`);
-        if (value === undefined) throw new FsError('ENODATA', 'getxattr');
-        return value;
-      },
-      async setxattr(_ctx, ino, name, value) {
-        xattrs.set(`${ino}:${name}`, value);
-      },
-      async removexattr(_ctx, ino, name) {
-        if (!xattrs.delete(`${ino}:${name}`)) throw new FsError('ENODATA', 'removexattr');
-      },
+      attributes: {
+        async getxattr(_ctx: Context, ino: number, name: string) {
+          const value = xattrs.get(`${ino}:${name}`);
+          if (value === undefined) throw new FsError('ENODATA', 'getxattr');
+          return value;
+        },
+        async setxattr(_ctx: Context, ino: number, name: string, value: Buffer) {
+          xattrs.set(`${ino}:${name}`, value);
+        },
+        async removexattr(_ctx: Context, ino: number, name: string) {
+          if (!xattrs.delete(`${ino}:${name}`)) throw new FsError('ENODATA', 'removexattr');
+        },
+      } as unknown as Vfs['attributes'],
+      buckets: this.#bucketFacet(),
+      users: {
+        list: async () => {
+          this.userLoads += 1;
+          return this.users;
+        },
+      } as unknown as Vfs['users'],
+      events: this.events,
     };
     return vfs as Vfs;
   }
 
-  #objects(): Partial<ObjectVfs> {
+  #bucketFacet(): Vfs['buckets'] {
     return {
-      users: async () => {
-        this.userLoads += 1;
-        return this.users;
-      },
-      onUsersChanged: (listener) => {
-        this.#usersChanged.push(listener);
-      },
-      bucket: async (_ctx, name) => {
+      find: async (_ctx, name) => {
         this.bucketLookups += 1;
         const bucket = this.buckets.get(name);
         if (bucket === undefined) throw new FsError('ENOENT', 'bucket');
         return bucket.entry;
       },
-      createBucket: async (ctx, name) => {
+      create: async (ctx, name) => {
         if (this.buckets.has(name)) throw new FsError('EEXIST', 'createBucket');
         return this.addBucket(name, this.users.find((user) => user.uid === ctx.uid)!);
       },
-      deleteBucket: async (_ctx, name) => {
+      delete: async (_ctx, name) => {
         if (this.buckets.get(name)!.objects.size > 0) throw new FsError('ENOTEMPTY', 'deleteBucket');
         this.buckets.delete(name);
       },
-      listBuckets: async (ctx, after, prefix, limit) => {
+      list: async (ctx, after, prefix, limit) => {
         const entries = [...this.buckets.values()]
           .map(({ entry }) => entry)
           .filter(({ name, attr }) => name > after && name.startsWith(prefix) && attr.uid === ctx.uid)
           .sort((a, b) => (a.name < b.name ? -1 : 1));
         return { entries: entries.slice(0, limit), truncated: entries.length > limit };
       },
+    };
+  }
+
+  #objects(): Partial<VfsObjects> {
+    return {
       list: async (_ctx, root, request) => listMemory(this.#bucketOf(root).objects, request),
       beginObject: () => {
         const writer = new MemoryWriter();
@@ -149,7 +158,7 @@ export class MemoryVolume {
     };
   }
 
-  #open(walked: WalkReply): ReturnType<ObjectVfs['openObject']> {
+  #open(walked: WalkReply): ReturnType<VfsObjects['openObject']> {
     const { data } = this.#bucketOf(walked.parent).objects.get(walked.name)!;
     return {
       sizeBytes: data.length,
@@ -159,7 +168,7 @@ export class MemoryVolume {
     };
   }
 
-  #put(ctx: Context, writer: MemoryWriter, { path, s3, xattrs }: PutOptions): ReturnType<ObjectVfs['putObject']> {
+  #put(ctx: Context, writer: MemoryWriter, { path, s3, xattrs }: PutOptions): ReturnType<VfsObjects['putObject']> {
     const owner = this.users.find((user) => user.uid === ctx.uid)!;
     const attr = { ...this.#attr(S_IFREG | 0o600, owner), size: writer.sizeBytes };
     const object = { attr, s3: { ...s3, version: attr.version }, data: Buffer.concat(writer.pieces), xattrs };

@@ -11,7 +11,7 @@ const OWNERSHIP_XATTR = 'user.janusfs.bucket-ownership';
 
 export async function storeBucketTags(request: S3Request, bucket: Entry, tags: S3Record['tags']): Promise<void> {
   // Tags are byte strings that hold UTF-8: latin1 writes those bytes.
-  await request.vfs.setxattr(
+  await request.vfs.attributes.setxattr(
     request.context,
     bucket.attr.ino,
     TAGS_XATTR,
@@ -31,7 +31,13 @@ export function removeBucketTags(request: S3Request, bucket: Entry): Promise<voi
 }
 
 export async function storeOwnership(request: S3Request, bucket: Entry, ownership: string): Promise<void> {
-  await request.vfs.setxattr(request.context, bucket.attr.ino, OWNERSHIP_XATTR, Buffer.from(ownership, 'latin1'), 0);
+  await request.vfs.attributes.setxattr(
+    request.context,
+    bucket.attr.ino,
+    OWNERSHIP_XATTR,
+    Buffer.from(ownership, 'latin1'),
+    0,
+  );
 }
 
 export function loadOwnership(request: S3Request, bucket: Entry): Promise<string | undefined> {
@@ -51,7 +57,7 @@ export async function ownBucket(request: S3Request): Promise<Entry> {
 
 async function load(request: S3Request, bucket: Entry, name: string): Promise<string | undefined> {
   try {
-    return (await request.vfs.getxattr(request.context, bucket.attr.ino, name)).toString('latin1');
+    return (await request.vfs.attributes.getxattr(request.context, bucket.attr.ino, name)).toString('latin1');
   } catch (error) {
     if (isFsError(error, 'ENODATA')) return undefined;
     throw error;
@@ -60,7 +66,7 @@ async function load(request: S3Request, bucket: Entry, name: string): Promise<st
 
 async function remove(request: S3Request, bucket: Entry, name: string): Promise<void> {
   try {
-    await request.vfs.removexattr(request.context, bucket.attr.ino, name);
+    await request.vfs.attributes.removexattr(request.context, bucket.attr.ino, name);
   } catch (error) {
     if (!isFsError(error, 'ENODATA')) throw error;
   }

@@ -37,7 +37,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 
 async function makeBucket(request: S3Request, name: string): Promise<Entry> {
   try {
-    return await request.vfs.objects.createBucket(request.context, name);
+    return await request.vfs.buckets.create(request.context, name);
   } catch (error) {
     if (!isFsError(error, 'EEXIST')) throw error;
     return existingBucket(request);

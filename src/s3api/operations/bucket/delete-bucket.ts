@@ -14,7 +14,7 @@ export const deleteBucket: Operation = {
     if (attr.ino === ROOT_INO) {
       throw new S3Error('AccessDenied', { message: 'This bucket is the whole volume; it cannot be deleted.' });
     }
-    await request.vfs.objects.deleteBucket(request.context, request.bucket!);
+    await request.vfs.buckets.delete(request.context, request.bucket!);
     return { status: 204 };
   },
 };

@@ -47,7 +47,7 @@ async function ownBuckets(
   const entries: Entry[] = [];
   for (let after = from; ; ) {
     const limit = Math.min(PAGE_LENGTH, count - entries.length);
-    const page = await request.vfs.objects.listBuckets(request.context, after, prefix, limit);
+    const page = await request.vfs.buckets.list(request.context, after, prefix, limit);
     entries.push(...page.entries);
     const last = page.entries.at(-1);
     if (!page.truncated || last === undefined) return { entries, next: undefined };

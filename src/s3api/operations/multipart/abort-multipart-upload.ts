@@ -12,10 +12,10 @@ export const abortMultipartUpload: Operation = {
   async handle(request) {
     const uploadId = uploadIdOf(request);
     const bucket = await request.bucketEntry();
-    const { objects } = request.vfs;
-    const upload = await objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    const { uploads } = request.vfs;
+    const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
     requireUploadOwner(upload, bucket, request.context);
-    await objects.abortUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    await uploads.abort(request.context, uploadId, bucket.attr.ino, request.key!);
     return { status: 204 };
   },
 };

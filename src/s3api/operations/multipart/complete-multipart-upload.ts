@@ -112,7 +112,7 @@ async function publish(
   const s3: S3Record = { ...upload.s3, ...plan.outcome, version: 0, parts };
   const path = keyPath(bucket.attr.ino, upload.key);
   const options = { path, precondition, s3, xattrs: upload.xattrs };
-  await request.vfs.objects.completeUpload(request.context, upload, plan.parts, options);
+  await request.vfs.uploads.complete(request.context, upload, plan.parts, options);
 }
 
 function parseListedParts(body: Buffer): ListedPart[] {
@@ -160,13 +160,13 @@ function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
 
 /** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */
 async function collectParts(request: S3Request, bucket: Entry, uploadId: string): Promise<StoredUpload | undefined> {
-  const { objects } = request.vfs;
+  const { uploads } = request.vfs;
   const parts: Part[] = [];
   try {
     for (;;) {
       const after = parts.at(-1)?.number ?? 0;
       const root = bucket.attr.ino;
-      const page = await objects.listParts(request.context, uploadId, root, request.key!, after, PAGE_PARTS);
+      const page = await uploads.listParts(request.context, uploadId, root, request.key!, after, PAGE_PARTS);
       parts.push(...page.parts);
       if (!page.truncated || page.parts.length === 0) return { upload: page.upload, parts };
     }
@@ -268,7 +268,7 @@ function checkDeclared(
 
 async function uploadExists(request: S3Request, bucket: Entry, uploadId: string): Promise<boolean> {
   try {
-    await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+    await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
     return true;
   } catch (error) {
     if (isFsError(error, 'ENOENT')) return false;
@@ -278,7 +278,7 @@ async function uploadExists(request: S3Request, bucket: Entry, uploadId: string)
 
 /** What the Complete that succeeded answered. @throws S3Error NoSuchUpload when none is remembered. */
 async function earlierOutcome(request: S3Request, bucket: Entry, uploadId: string): Promise<Outcome> {
-  const completed = await request.vfs.objects.completedUpload(uploadId);
+  const completed = await request.vfs.uploads.completed(uploadId);
   if (completed === undefined) throw new S3Error('NoSuchUpload');
   const outcome: Outcome = { etag: completed.etag, checksums: {}, checksumType: '' };
   try {

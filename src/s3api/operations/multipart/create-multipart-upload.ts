@@ -27,7 +27,7 @@ async function handle(request: S3Request): Promise<S3Response> {
       message: 'A key that ends in a slash makes a directory, which cannot be uploaded in parts.',
     });
   }
-  const upload = await request.vfs.objects.createUpload(request.context, {
+  const upload = await request.vfs.uploads.create(request.context, {
     root: bucket.attr.ino,
     key,
     owner: ownerId(request.user.uid),

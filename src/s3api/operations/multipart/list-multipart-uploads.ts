@@ -66,7 +66,7 @@ async function collect(
   let afterId = listing.keyMarker !== '' && listing.uploadIdMarker === '' ? '\xff' : listing.uploadIdMarker;
   if (listing.limit === 0) return { items, truncated: false };
   for (;;) {
-    const page = await request.vfs.objects.listUploads(
+    const page = await request.vfs.uploads.list(
       request.context,
       bucket.attr.ino,
       listing.prefix,

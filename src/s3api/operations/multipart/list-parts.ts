@@ -19,7 +19,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const maxParts = Math.min(countParameter(request, 'max-parts', PARTS_MAX), PARTS_MAX);
   const marker = countParameter(request, 'part-number-marker', 0);
   const bucket = await request.bucketEntry();
-  const page = await request.vfs.objects.listParts(
+  const page = await request.vfs.uploads.listParts(
     request.context,
     uploadId,
     bucket.attr.ino,

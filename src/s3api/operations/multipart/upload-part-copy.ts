@@ -31,7 +31,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const number = partNumberOf(request);
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
-  const upload = await request.vfs.objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+  const upload = await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
   requireUploadOwner(upload, bucket, request.context);
   const part = await walkAgainWhenStale(async () => {
     const source = await findSource(request, headers, bucket, false);
@@ -80,26 +80,19 @@ async function copyPart(
   source: FoundSource,
   range: ByteRange,
 ): Promise<Part> {
-  const { objects } = request.vfs;
+  const { uploads } = request.vfs;
   const { context } = request;
+  const { uploadId } = upload;
   const wanted = upload.checksumAlgorithm;
   const known = knownChecksum(source, range, wanted === '' ? DEFAULT_CHECKSUM : wanted);
   if (source.directory || (isChecksumAlgorithm(wanted) && known === undefined)) {
     const algorithm = isChecksumAlgorithm(wanted) ? wanted : DEFAULT_CHECKSUM;
     const copied = await copyBytes(request, source.walked, range, [algorithm]);
-    return objects.putPart(context, upload.uploadId, number, copied.writer, copied.etag, copied.checksums);
+    const { etag, checksums } = copied;
+    return uploads.putPart(context, { uploadId, number, etag, checksums }, copied.writer);
   }
   const etag = copiedPartEtag(source.walked, range, source.etag, source.sizeBytes);
-  return objects.copyPart(
-    context,
-    upload.uploadId,
-    number,
-    source.walked,
-    range.offset,
-    range.length,
-    etag,
-    known ?? {},
-  );
+  return uploads.copyPart(context, { uploadId, number, etag, checksums: known ?? {} }, source.walked, range);
 }
 
 /** The source's checksum when the whole of it is copied and it is one of the bytes, not of parts. */

@@ -28,8 +28,8 @@ async function handle(request: S3Request): Promise<S3Response> {
   const number = partNumberOf(request);
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
-  const { objects } = request.vfs;
-  const upload = await objects.getUpload(request.context, uploadId, bucket.attr.ino, request.key!);
+  const { objects, uploads } = request.vfs;
+  const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
   requireUploadOwner(upload, bucket, request.context);
   wantDigests(request, upload);
   const writer = objects.beginObject(request.context);
@@ -42,7 +42,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     await writer.abort();
     throw error;
   }
-  await objects.putPart(request.context, uploadId, number, writer, etag, checksums);
+  await uploads.putPart(request.context, { uploadId, number, etag, checksums }, writer);
   const { declared } = summary;
   const shown = declared === undefined ? checksums : { [declared.algorithm]: declared.value };
   return { status: 200, headers: { ETag: quoteEtag(etag), ...checksumHeaders(shown, '') } };

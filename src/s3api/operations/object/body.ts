@@ -1,7 +1,7 @@
 /** An object's bytes on their way out: one Buffer for a small range, a stream with bounded memory for a large one. */
 import { FsError } from '../../../base/errors.ts';
 import type { WalkReply } from '../../../meta/meta.ts';
-import type { Context, ObjectReader, ObjectVfs } from '../../../vfs/vfs.ts';
+import type { Context, ObjectReader, VfsObjects } from '../../../vfs/vfs.ts';
 import type { ByteRange } from '../../protocol/ranges.ts';
 
 /** Ranges up to this length are answered as one Buffer. */
@@ -15,7 +15,7 @@ const STEP_BYTES = 1024 * 1024;
  * @throws FsError ESTALE when the content changed before its map was read: walk again; what the reader throws.
  */
 export function readBody(
-  objects: ObjectVfs,
+  objects: VfsObjects,
   context: Context,
   walked: WalkReply,
   range: ByteRange,

@@ -87,7 +87,7 @@ export async function findSource(
 
 async function sourceBucket(request: S3Request, name: ByteString): Promise<Entry> {
   try {
-    return await request.vfs.objects.bucket(request.context, name);
+    return await request.vfs.buckets.find(request.context, name);
   } catch (error) {
     throw toS3Error(error, 'bucket');
   }

@@ -12,7 +12,7 @@ import {
 } from '../../base/vocabulary.ts';
 import type { EntryReply } from '../../meta/meta.ts';
 import type { Token } from '../cache/attr-cache.ts';
-import type { Context } from '../vfs.ts';
+import type { Context, RenameNames, VfsNames } from '../vfs.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from '../vfs-state.ts';
 import { existingName, newName, targetName } from './mount-names.ts';
 
@@ -20,7 +20,7 @@ const PERMISSION_BITS = 0o7777;
 /** A lookup that a push overtook is repeated this often. */
 const LOOKUP_RETRIES = 2;
 
-export class NamespaceOps {
+export class VolumeNames implements VfsNames {
   readonly #state: VfsState;
 
   constructor(state: VfsState) {
@@ -31,12 +31,12 @@ export class NamespaceOps {
     checkAlive(this.#state, 'lookup');
     if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
     const { name, kind } = existingName('lookup', shown);
-    if (kind !== 'elder') this.#state.coherence.sawTwin();
-    const { attrs, entries, meta, coherence, whole } = this.#state;
+    if (kind !== 'elder') this.#state.coherence.sawShadowed();
+    const { attrs, entries, meta, coherence, negative } = this.#state;
     if (kind === 'elder' && attrs.healthy) {
       const known = entries.get(parent, name);
       if (known !== undefined) return this.#shown(known);
-      if (whole.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
+      if (negative.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
     }
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
@@ -84,14 +84,14 @@ export class NamespaceOps {
 
   async mkdir(ctx: Context, parent: Ino, shown: ByteString, mode: number): Promise<Entry> {
     checkAlive(this.#state, 'mkdir');
-    const { whole } = this.#state;
-    const birth = whole.expect();
+    const { negative } = this.#state;
+    const pending = negative.begin();
     try {
       const entry = await this.#make('mkdir', ctx, parent, shown, S_IFDIR | (mode & PERMISSION_BITS), 0);
-      whole.born(birth, entry.attr.ino);
+      negative.made(pending, entry.attr.ino);
       return entry;
     } finally {
-      whole.stillborn(birth);
+      negative.end(pending);
     }
   }
 
@@ -99,7 +99,7 @@ export class NamespaceOps {
     const name = newName(op, shown);
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     return this.#made(
       parent,
       await this.#state.meta.names.mknod({ parent, name, mode, uid, gid, rdev, caller: ctx }),
@@ -114,7 +114,7 @@ export class NamespaceOps {
     if (target.length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     return this.#made(
       parent,
       await this.#state.meta.names.symlink({ parent, name, uid, gid, target, caller: ctx }),
@@ -126,13 +126,13 @@ export class NamespaceOps {
     checkAlive(this.#state, 'link');
     const name = newName('link', shown);
     const token = this.#state.attrs.token();
-    this.#state.whole.add(newParent, name);
+    this.#state.negative.add(newParent, name);
     const entry = this.#made(newParent, await this.#state.meta.names.link(ino, newParent, name, ctx), token);
     this.#state.files.named(ino);
     return this.#shown(entry);
   }
 
-  async readlink(ino: Ino): Promise<Buffer> {
+  async readlink(_ctx: Context, ino: Ino): Promise<Buffer> {
     checkAlive(this.#state, 'readlink');
     return await this.#state.meta.names.readlink(ino);
   }
@@ -150,32 +150,24 @@ export class NamespaceOps {
     const token = this.#state.attrs.token();
     const reply = await this.#state.meta.names.rmdir(parent, name, kind, ctx);
     this.#removed(parent, name, reply, token);
-    this.#state.whole.forget(reply.attr.ino);
+    this.#state.negative.forget(reply.attr.ino);
   }
 
-  async rename(
-    ctx: Context,
-    parent: Ino,
-    shown: ByteString,
-    newParent: Ino,
-    newShown: ByteString,
-    mode: 'replace' | 'noreplace' | 'exchange',
-  ): Promise<void> {
+  async rename(ctx: Context, request: RenameNames): Promise<void> {
     checkAlive(this.#state, 'rename');
-    const from = existingName('rename', shown);
-    const to = targetName('rename', newShown);
-    const { attrs, entries, meta, whole } = this.#state;
+    const { parent, newParent } = request;
+    const from = existingName('rename', request.name);
+    const to = targetName('rename', request.newName);
+    const { attrs, entries, meta, negative } = this.#state;
     const token = attrs.token();
-    whole.add(newParent, to.name);
-    if (mode === 'exchange') whole.add(parent, from.name);
+    negative.add(newParent, to.name);
+    if (request.mode === 'exchange') negative.add(parent, from.name);
     const reply = await meta.names.rename({
-      parent,
+      ...request,
       name: from.name,
       kind: from.kind,
-      newParent,
       newName: to.name,
       newKind: to.kind,
-      mode,
       caller: ctx,
     });
     entries.changed(parent, from.name);

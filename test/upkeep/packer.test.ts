@@ -6,8 +6,9 @@ import { blockName } from '../../src/chunk/block-name.ts';
 import type { ChunkStore } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { buildPack, checkPackEntry, readPackDirectory } from '../../src/chunk/pack-format.ts';
+import { JobLoop } from '../../src/upkeep/job-loop.ts';
 import { DEFAULT_PACKER_OPTIONS, Packer, type PackerOptions, type PackFailpoint } from '../../src/upkeep/packer.ts';
-import { FakeVolume, MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
+import { FakeVolume, MemoryStore, pattern, testChunkStore } from '../chunk/fake-volume.ts';
 
 interface Bench {
   memory: MemoryStore;
@@ -224,21 +225,20 @@ for (const fault of ['put fails', 'reply of the put is lost', 'torn put'] as con
   });
 }
 
-test('stopping drains what this session has left, and never rejects', { timeout: 60_000 }, async () => {
+test('the drain at the end packs what this session has left, and never rejects', { timeout: 60_000 }, async () => {
   const b = bench();
   await writeFiles(b, 20, 1000);
   const packer = new Packer(b.volume.packSource(), b.chunks, silentLogger);
-  packer.start();
-  await packer.stop({ drain: true });
+  await packer.drain();
   assert.equal(b.volume.inline.size, 0);
   await writeFiles(b, 20, 1000);
   b.store.plan = { ...NO_FAULTS, putErrorRate: 1 };
   const failing = new Packer(b.volume.packSource(), b.chunks, silentLogger);
-  await failing.stop({ drain: true });
+  await failing.drain();
   assert.ok(b.volume.inline.size > 0);
 });
 
-test('the timer packs by itself', { timeout: 60_000 }, async () => {
+test('the loop packs by itself', { timeout: 60_000 }, async () => {
   const b = bench();
   await writeFiles(b, 5, 1000);
   const source = b.volume.packSource();
@@ -251,11 +251,11 @@ test('the timer packs by itself', { timeout: 60_000 }, async () => {
   });
   const packer = new Packer(source, b.chunks, silentLogger, { ...EAGER, tickMs: 5 });
   const alive = setTimeout(() => {}, 50_000);
-  packer.start();
+  const loop = new JobLoop(packer, silentLogger);
   packer.note(5000);
   await ended;
   clearTimeout(alive);
-  await packer.stop({ drain: false });
+  await loop.stop();
   assert.equal(b.volume.inline.size, 0);
   assert.ok([...b.memory.objects.keys()][0]!.startsWith('chunks/'));
   assert.ok(blockName(1_234_567, 0, 5).endsWith('chunks/1/1234/1234567_0_5'));

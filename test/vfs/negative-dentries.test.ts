@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
-import { WholeDirectories } from '../../src/vfs/cache/whole-directories.ts';
+import { NegativeDentries } from '../../src/vfs/cache/negative-dentries.ts';
 import type { Vfs } from '../../src/vfs/vfs.ts';
 import { ROOT, testVolume, until } from './two-sessions.ts';
 
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 async function absent(vfs: Vfs, parent: Ino, name: string): Promise<boolean> {
-  return vfs.lookup(ROOT, parent, name).then(
+  return vfs.names.lookup(ROOT, parent, name).then(
     () => false,
     (error) => {
       if (isFsError(error, 'ENOENT')) return true;
@@ -27,23 +27,23 @@ async function absent(vfs: Vfs, parent: Ino, name: string): Promise<boolean> {
 }
 
 test('new names in a directory of our own are looked up without a trip', { timeout }, async () => {
-  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'fresh', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'fresh', 0o755)).attr.ino;
   one.trips.clear();
   assert.ok(await absent(one.vfs, dir, 'a'));
   assert.deepEqual([...one.trips], []);
-  const made = await one.vfs.mknod(ROOT, dir, 'a', 0o644, 0);
-  assert.equal((await one.vfs.lookup(ROOT, dir, 'a')).attr.ino, made.attr.ino);
-  await one.vfs.rename(ROOT, dir, 'a', dir, 'b', 'replace');
-  assert.equal((await one.vfs.lookup(ROOT, dir, 'b')).attr.ino, made.attr.ino);
+  const made = await one.vfs.names.mknod(ROOT, dir, 'a', 0o644, 0);
+  assert.equal((await one.vfs.names.lookup(ROOT, dir, 'a')).attr.ino, made.attr.ino);
+  await one.vfs.names.rename(ROOT, { parent: dir, name: 'a', newParent: dir, newName: 'b', mode: 'replace' });
+  assert.equal((await one.vfs.names.lookup(ROOT, dir, 'b')).attr.ino, made.attr.ino);
   assert.ok(await absent(one.vfs, dir, 'a'));
-  await one.vfs.symlink(ROOT, dir, 's', Buffer.from('b'));
-  await one.vfs.link(ROOT, made.attr.ino, dir, 'l');
+  await one.vfs.names.symlink(ROOT, dir, 's', Buffer.from('b'));
+  await one.vfs.names.link(ROOT, made.attr.ino, dir, 'l');
   for (const name of ['s', 'l', 'b']) assert.ok(!(await absent(one.vfs, dir, name)), name);
 });
 
 test('a directory that was there before is asked for every name', { timeout }, async () => {
-  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
-  await one.vfs.mknod(ROOT, dir, 'x', 0o644, 0);
+  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
+  await one.vfs.names.mknod(ROOT, dir, 'x', 0o644, 0);
   assert.ok(!(await absent(two.vfs, dir, 'x')));
   for (const name of ['y', 'z']) {
     two.trips.clear();
@@ -53,53 +53,53 @@ test('a directory that was there before is asked for every name', { timeout }, a
 });
 
 test('a name that another session makes in our directory is found', { timeout }, async () => {
-  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'shared', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'shared', 0o755)).attr.ino;
   assert.ok(await absent(one.vfs, dir, 'theirs'));
-  await two.vfs.mknod(ROOT, dir, 'theirs', 0o644, 0);
+  await two.vfs.names.mknod(ROOT, dir, 'theirs', 0o644, 0);
   await until(() => one.kernel.entries.some((entry) => entry.name === 'theirs'), 'the push');
   assert.ok(!(await absent(one.vfs, dir, 'theirs')));
 });
 
 test('keys put below our directory through S3 are found', { timeout }, async () => {
-  const dir = (await one.vfs.mkdir(ROOT, ROOT_INO, 'bucket', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'bucket', 0o755)).attr.ino;
   const path = { root: dir, components: ['p', 'q'], directory: false };
   const s3 = { version: 0, etag: 'e', headers: {}, tags: [], checksums: {}, checksumType: '' as const, parts: [] };
   const writer = one.vfs.objects.beginObject(ROOT);
   await writer.write(Buffer.from('x'));
   assert.ok(await absent(one.vfs, dir, 'p'));
   await one.vfs.objects.putObject(ROOT, writer, { path, precondition: {}, s3, xattrs: new Map() });
-  const parent = await one.vfs.lookup(ROOT, dir, 'p');
+  const parent = await one.vfs.names.lookup(ROOT, dir, 'p');
   assert.ok(!(await absent(one.vfs, parent.attr.ino, 'q')));
 });
 
-test('a name that overtakes the reply of mkdir keeps the directory from counting as whole', () => {
-  const whole = new WholeDirectories();
-  const birth = whole.expect();
-  whole.add(7, 'early');
-  whole.born(birth, 7);
-  assert.equal(whole.lacks(7, 'anything'), false);
-  const other = whole.expect();
-  whole.add(7, 'elsewhere');
-  whole.born(other, 8);
-  assert.equal(whole.lacks(8, 'anything'), true);
+test('a name that overtakes the reply of mkdir keeps the directory from counting as negative', () => {
+  const negative = new NegativeDentries();
+  const birth = negative.begin();
+  negative.add(7, 'early');
+  negative.made(birth, 7);
+  assert.equal(negative.lacks(7, 'anything'), false);
+  const other = negative.begin();
+  negative.add(7, 'elsewhere');
+  negative.made(other, 8);
+  assert.equal(negative.lacks(8, 'anything'), true);
 });
 
 test('missed pushes end all knowledge, also of a directory being made', () => {
-  const whole = new WholeDirectories();
-  whole.born(whole.expect(), 7);
-  const birth = whole.expect();
-  whole.forgetAll();
-  whole.born(birth, 8);
-  assert.equal(whole.lacks(7, 'x'), false);
-  assert.equal(whole.lacks(8, 'x'), false);
+  const negative = new NegativeDentries();
+  negative.made(negative.begin(), 7);
+  const birth = negative.begin();
+  negative.forgetAll();
+  negative.made(birth, 8);
+  assert.equal(negative.lacks(7, 'x'), false);
+  assert.equal(negative.lacks(8, 'x'), false);
 });
 
 test('memory is bounded: a very large directory is looked up as usual', () => {
-  const whole = new WholeDirectories();
-  whole.born(whole.expect(), 7);
-  for (let i = 0; i < 50_001; i++) whole.add(7, `name ${i}`);
-  assert.equal(whole.lacks(7, 'never'), false);
-  for (let dir = 10; dir < 10 + 5000; dir++) whole.born(whole.expect(), dir);
-  assert.equal(whole.lacks(10, 'x'), false, 'the oldest went');
-  assert.equal(whole.lacks(5009, 'x'), true);
+  const negative = new NegativeDentries();
+  negative.made(negative.begin(), 7);
+  for (let i = 0; i < 50_001; i++) negative.add(7, `name ${i}`);
+  assert.equal(negative.lacks(7, 'never'), false);
+  for (let dir = 10; dir < 10 + 5000; dir++) negative.made(negative.begin(), dir);
+  assert.equal(negative.lacks(10, 'x'), false, 'the oldest went');
+  assert.equal(negative.lacks(5009, 'x'), true);
 });

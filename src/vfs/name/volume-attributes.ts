@@ -3,18 +3,18 @@ import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { type Attr, FLAG_XATTR, type Ino, type VolumeUsage } from '../../base/vocabulary.ts';
 import type { SetattrRequest } from '../../meta/meta.ts';
-import type { Context, SetattrChanges } from '../vfs.ts';
+import type { Context, SetattrChanges, VfsAttributes } from '../vfs.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from '../vfs-state.ts';
 import { checkXattrName, checkXattrValue, isVisibleXattr, xattrMode } from './xattr-rules.ts';
 
-export class AttributeOps {
+export class VolumeAttributes implements VfsAttributes {
   readonly #state: VfsState;
 
   constructor(state: VfsState) {
     this.#state = state;
   }
 
-  getattr(ino: Ino): Attr | Promise<Attr> {
+  getattr(_ctx: Context, ino: Ino): Attr | Promise<Attr> {
     checkAlive(this.#state, 'getattr');
     const stored = storedAttr(this.#state, ino);
     if (stored instanceof Promise) return stored.then((attr) => shownAttr(this.#state, attr));
@@ -78,7 +78,7 @@ export class AttributeOps {
     this.#state.attrs.changed(await this.#state.meta.names.removexattr(ino, name), token);
   }
 
-  async statfs(): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }> {
+  async statfs(_ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }> {
     checkAlive(this.#state, 'statfs');
     const usage = await this.#state.meta.session.usage();
     const { capacityBytes, capacityInodes } = this.#state.options;

@@ -6,27 +6,17 @@ import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { type ByteString, type Ino, S_IFREG } from '../../base/vocabulary.ts';
 import type { Part, PublishReply, Upload, WalkReply } from '../../meta/meta.ts';
-import type { Context, PutOptions } from '../vfs.ts';
+import type { Context, ObjectWriter, PartRequest, PutOptions, VfsUploads } from '../vfs.ts';
 import { checkAlive, type VfsState } from '../vfs-state.ts';
 import { cloneWalked } from './clone-walked.ts';
-import type { SliceObjectWriter } from './object-writer.ts';
+import { ownWriter } from './object-writer.ts';
 import type { Publisher } from './publisher.ts';
 
 const HIDDEN_MODE = S_IFREG | 0o600;
 /** Parts joined at the same time: they go to ranges that do not touch. */
 const JOINS_MAX = 16;
 
-export interface CopyPartRequest {
-  uploadId: string;
-  number: number;
-  source: WalkReply;
-  offset: number;
-  length: number;
-  etag: string;
-  checksums: Record<string, string>;
-}
-
-export class Uploads {
+export class VolumeUploads implements VfsUploads {
   readonly #state: VfsState;
   readonly #publisher: Publisher;
 
@@ -35,26 +25,27 @@ export class Uploads {
     this.#publisher = publisher;
   }
 
-  async create(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
+  async create(_ctx: Context, upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
     checkAlive(this.#state, 'createUpload');
     const created = await this.#state.meta.uploads.create(upload);
     await this.#state.meta.durability.reached();
     return created;
   }
 
-  async putPart(
-    uploadId: string,
-    number: number,
-    writer: SliceObjectWriter,
-    etag: string,
-    checksums: Record<string, string>,
-  ): Promise<Part> {
+  get(_ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
+    checkAlive(this.#state, 'getUpload');
+    return this.#state.meta.uploads.get(uploadId, root, key);
+  }
+
+  async putPart(_ctx: Context, request: PartRequest, content: ObjectWriter): Promise<Part> {
     checkAlive(this.#state, 'putPart');
     const { meta } = this.#state;
+    const { uploadId, ...described } = request;
+    const writer = ownWriter(content);
     let part: Part;
     try {
       const ino = await writer.finishHidden();
-      part = await meta.uploads.putPart(uploadId, { number, ino, sizeBytes: writer.sizeBytes, etag, checksums });
+      part = await meta.uploads.putPart(uploadId, { ...described, ino, sizeBytes: writer.sizeBytes });
     } catch (error) {
       await writer.abandon(error);
       throw error;
@@ -64,15 +55,20 @@ export class Uploads {
     return part;
   }
 
-  async copyPart(ctx: Context, request: CopyPartRequest): Promise<Part> {
+  async copyPart(
+    ctx: Context,
+    request: PartRequest,
+    source: WalkReply,
+    range: { offset: number; length: number },
+  ): Promise<Part> {
     checkAlive(this.#state, 'copyPart');
     const { meta } = this.#state;
-    const { number, source, offset, length, etag, checksums } = request;
+    const { uploadId, ...described } = request;
     const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
     let part: Part;
     try {
-      await cloneWalked(meta, source.attr, { offset, length }, ino);
-      part = await meta.uploads.putPart(request.uploadId, { number, ino, sizeBytes: length, etag, checksums });
+      await cloneWalked(meta, source.attr, range, ino);
+      part = await meta.uploads.putPart(uploadId, { ...described, ino, sizeBytes: range.length });
     } catch (error) {
       await this.#publisher.releaseHidden(ino);
       throw error;
@@ -81,7 +77,36 @@ export class Uploads {
     return part;
   }
 
-  async abort(uploadId: string, root: Ino, key: ByteString): Promise<void> {
+  listParts(
+    _ctx: Context,
+    uploadId: string,
+    root: Ino,
+    key: ByteString,
+    afterNumber: number,
+    limit: number,
+  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }> {
+    checkAlive(this.#state, 'listParts');
+    return this.#state.meta.uploads.listParts(uploadId, root, key, afterNumber, limit);
+  }
+
+  list(
+    _ctx: Context,
+    root: Ino,
+    prefix: ByteString,
+    afterKey: ByteString,
+    afterUploadId: string,
+    limit: number,
+  ): Promise<{ uploads: Upload[]; truncated: boolean }> {
+    checkAlive(this.#state, 'listUploads');
+    return this.#state.meta.uploads.list(root, prefix, afterKey, afterUploadId, limit);
+  }
+
+  completed(uploadId: string): Promise<{ etag: string } | undefined> {
+    checkAlive(this.#state, 'completedUpload');
+    return this.#state.meta.uploads.completed(uploadId);
+  }
+
+  async abort(_ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<void> {
     checkAlive(this.#state, 'abortUpload');
     await this.#state.meta.uploads.abort(uploadId, root, key);
     await this.#state.meta.durability.reached();
@@ -101,7 +126,7 @@ export class Uploads {
       await this.#publisher.releaseHidden(ino);
       throw error;
     }
-    await this.#publisher.settle(reply);
+    await this.#publisher.acknowledge(reply);
     return reply;
   }
 

@@ -1,14 +1,14 @@
 /**
- * Directories of which this process knows every name that can exist, so that looking up a name that cannot costs no
- * round trip. Unpacking, building and copying look every new name up before they make it.
+ * Negative dentries: names that are known not to exist, so that looking one up costs no round trip. Unpacking, building
+ * and copying look every new name up before they make it.
  *
- * A directory is known whole when this process made it and has since heard of every name put into it: by its own calls
- * (added before they are sent) and by pushes of other sessions. The names kept are a superset of those that exist:
+ * They are known for directories that this process made, if it has since heard of every name put into them: by its own
+ * calls (added before they are sent) and by pushes of other sessions. The names kept are a superset of those that exist:
  * nothing is taken out when a name goes, and a name that is kept is asked for as usual. So a wrong answer needs a push
- * that is still on its way, as for any negative answer that the kernel keeps.
+ * that is still on its way, as for any negative dentry that the kernel keeps.
  *
- *     expect()  ->  mkdir is sent  ->  reply: born(birth, ino)    unless a name was put into it meanwhile, which can
- *                                                                 overtake the reply
+ *     begin()  ->  mkdir is sent  ->  reply: made(mkdir, ino)    unless a name was put into it meanwhile, which can
+ *                                     end(mkdir)                 overtake the reply
  */
 import { LruCache } from '../../base/lru.ts';
 import type { ByteString, Ino } from '../../base/vocabulary.ts';
@@ -19,40 +19,40 @@ const NAMES_MAX = 50_000;
 /** Names of all directories together. */
 const NAMES_TOTAL_MAX = 250_000;
 
-/** A directory being made. */
-export interface Birth {
+/** A mkdir under way. */
+export interface PendingMkdir {
   /** Directories that names were put into since the call was sent; undefined once everything was forgotten. */
   touched: Set<Ino> | undefined;
 }
 
-export class WholeDirectories {
+export class NegativeDentries {
   readonly #directories = new LruCache<Ino, Set<ByteString>>(DIRECTORIES_MAX, (_ino, names) => {
     this.#nameCount -= names.size;
   });
-  readonly #births = new Set<Birth>();
+  readonly #pending = new Set<PendingMkdir>();
   #nameCount = 0;
 
-  /** Before a mkdir is sent. Pair with born() or stillborn(). */
-  expect(): Birth {
-    const birth: Birth = { touched: new Set() };
-    this.#births.add(birth);
-    return birth;
+  /** Before a mkdir is sent. Pair with end(). */
+  begin(): PendingMkdir {
+    const mkdir: PendingMkdir = { touched: new Set() };
+    this.#pending.add(mkdir);
+    return mkdir;
   }
 
   /** The mkdir made this directory. */
-  born(birth: Birth, ino: Ino): void {
-    this.#births.delete(birth);
-    if (birth.touched === undefined || birth.touched.has(ino)) return;
+  made(mkdir: PendingMkdir, ino: Ino): void {
+    if (mkdir.touched === undefined || mkdir.touched.has(ino)) return;
     this.#directories.set(ino, new Set());
   }
 
-  stillborn(birth: Birth): void {
-    this.#births.delete(birth);
+  /** The mkdir is over. */
+  end(mkdir: PendingMkdir): void {
+    this.#pending.delete(mkdir);
   }
 
   /** The name exists, or may soon. Call it before the request that makes it is sent. */
   add(parent: Ino, name: ByteString): void {
-    for (const birth of this.#births) birth.touched?.add(parent);
+    for (const mkdir of this.#pending) mkdir.touched?.add(parent);
     const names = this.#directories.peek(parent);
     if (names === undefined || names.has(name)) return;
     names.add(name);
@@ -78,6 +78,6 @@ export class WholeDirectories {
   forgetAll(): void {
     this.#directories.clear();
     this.#nameCount = 0;
-    for (const birth of this.#births) birth.touched = undefined;
+    for (const mkdir of this.#pending) mkdir.touched = undefined;
   }
 }

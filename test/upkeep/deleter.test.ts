@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { silentLogger } from '../../src/base/log.ts';
 import { BLOCK_BYTES } from '../../src/base/slice-record.ts';
 import { parseBlockName, sliceBlockNames } from '../../src/chunk/block-name.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { type DeadSource, type DeleteFailpoint, Deleter } from '../../src/upkeep/deleter.ts';
-import { MemoryStore, pattern, testChunkStore } from './fake-volume.ts';
+import { MemoryStore, pattern, testChunkStore } from '../chunk/fake-volume.ts';
 
-const OPTIONS = { periodMs: 60_000 };
+const OPTIONS = { pauseMs: 60_000 };
 
 function bench(): {
   memory: MemoryStore;
@@ -45,7 +44,7 @@ test('durable first, then the objects, then forget', { timeout: 60_000 }, async 
   dead.set(1, 10).set(2, 2 * BLOCK_BYTES + 5);
   await putSlices(memory, dead);
   await memory.put('chunks/0/0/3_0_4', [pattern(4, 1)]);
-  const deleter = new Deleter(source, testChunkStore(store), silentLogger, OPTIONS);
+  const deleter = new Deleter(source, testChunkStore(store), OPTIONS);
   assert.equal(await deleter.runOnce(), 2);
   assert.deepEqual(events, ['durable', 'delete', 'forget']);
   assert.deepEqual([...memory.objects.keys()], ['chunks/0/0/3_0_4']);
@@ -65,7 +64,7 @@ test('a slice whose objects are not all gone is not forgotten', { timeout: 60_00
     await deleteMany(keys.filter((key) => key !== stuck));
     return [{ key: stuck, error: new Error('not now') }];
   };
-  const deleter = new Deleter(source, testChunkStore(store), silentLogger, OPTIONS);
+  const deleter = new Deleter(source, testChunkStore(store), OPTIONS);
   assert.equal(await deleter.runOnce(), 2);
   assert.deepEqual([...dead.keys()], [2]);
   memory.deleteMany = deleteMany;
@@ -81,7 +80,7 @@ test('nothing is deleted when the metadata is not durable', { timeout: 60_000 },
   source.durable = async () => {
     throw new Error('no fdatasync');
   };
-  const deleter = new Deleter(source, testChunkStore(store), silentLogger, OPTIONS);
+  const deleter = new Deleter(source, testChunkStore(store), OPTIONS);
   await assert.rejects(deleter.runOnce(), /no fdatasync/);
   assert.equal(memory.objects.size, 1);
   assert.equal(dead.size, 1);
@@ -92,12 +91,12 @@ for (const name of ['before-durable', 'before-delete', 'after-delete'] as Delete
     const { memory, store, dead, source } = bench();
     dead.set(1, 10).set(2, 20);
     await putSlices(memory, dead);
-    const deleter = new Deleter(source, testChunkStore(store), silentLogger, OPTIONS, (reached) => {
+    const deleter = new Deleter(source, testChunkStore(store), OPTIONS, (reached) => {
       if (reached === name) throw new Error('crash');
     });
     await assert.rejects(deleter.runOnce(), /crash/);
     assert.equal(dead.size, 2, 'nothing is forgotten before its objects are gone');
-    await new Deleter(source, testChunkStore(store), silentLogger, OPTIONS).runOnce();
+    await new Deleter(source, testChunkStore(store), OPTIONS).runOnce();
     assert.equal(dead.size, 0);
     assert.equal(memory.objects.size, 0);
   });
@@ -106,11 +105,12 @@ for (const name of ['before-durable', 'before-delete', 'after-delete'] as Delete
 test('long queues go in batches', { timeout: 60_000 }, async () => {
   const { store, dead, source, events } = bench();
   for (let id = 1; id <= 1200; id++) dead.set(id, 10);
-  const deleter = new Deleter(source, testChunkStore(store), silentLogger, OPTIONS);
+  const deleter = new Deleter(source, testChunkStore(store), OPTIONS);
   assert.equal(await deleter.runOnce(), 1200);
   assert.equal(events.filter((event) => event === 'forget').length, 3);
-  deleter.start();
-  await deleter.stop();
+  dead.set(1, 10);
+  assert.equal(await deleter.runOnce(AbortSignal.abort()), 0, 'a loop that stops begins no other batch');
+  assert.equal(dead.size, 1);
 });
 
 test('block names are JuiceFS names and can be read back', { timeout: 60_000 }, () => {

@@ -5,7 +5,7 @@ import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { type Attr, type ByteString, type Entry, type Ino, S_IFDIR, S_IFMT, S_IFREG } from '../../base/vocabulary.ts';
 import { newName } from '../name/mount-names.ts';
 import { checkOpen } from '../name/permissions.ts';
-import type { Context, FileHandle } from '../vfs.ts';
+import type { Context, FileHandle, VfsFiles } from '../vfs.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from '../vfs-state.ts';
 import { fallocateMode } from './fallocate-mode.ts';
 import type { OpenFile } from './open-file.ts';
@@ -40,7 +40,7 @@ class OpenHandle implements FileHandle {
   }
 }
 
-export class FileOps {
+export class VolumeFiles implements VfsFiles {
   readonly #state: VfsState;
   #nextId = 1;
   /** Channel epoch in which the kernel was last known to hold the right pages of an inode. */
@@ -49,11 +49,10 @@ export class FileOps {
 
   constructor(state: VfsState) {
     this.#state = state;
-  }
-
-  /** Pushes were missed: pages that the kernel kept may be wrong. */
-  pagesDoubtful(): void {
-    this.#epoch += 1;
+    // Pushes were missed: pages that the kernel kept may be wrong.
+    state.meta.events.on('channel', () => {
+      this.#epoch += 1;
+    });
   }
 
   /** A new file, or (without O_EXCL) one that came into being since the kernel looked. 1 round trip for a new one. */
@@ -89,7 +88,7 @@ export class FileOps {
     const token = attrs.token();
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
-    this.#state.whole.add(parent, name);
+    this.#state.negative.add(parent, name);
     const reply = await meta.names.mknod({ parent, name, mode: fullMode, uid, gid, rdev: 0, caller: ctx });
     attrs.changed(reply.entry.attr, token);
     attrs.changed(reply.parentAttr, token);
@@ -209,14 +208,27 @@ export class FileOps {
     return { handle: new OpenHandle(this.#nextId++, flags, file), keepCache };
   }
 
-  read(handle: FileHandle, offset: number, length: number, flags: number): Buffer | Promise<Buffer> {
+  read(
+    _ctx: Context,
+    handle: FileHandle,
+    offset: number,
+    length: number,
+    flags = handle.flags,
+  ): Buffer | Promise<Buffer> {
     checkAlive(this.#state, 'read');
     const file = fileOf(handle, 'read');
     if ((flags & O_DIRECT) === 0) file.pages.filled(offset, length);
     return file.read(offset, length);
   }
 
-  write(handle: FileHandle, offset: number, data: Buffer, killPriv: boolean, flags: number): Promise<void> | undefined {
+  write(
+    _ctx: Context,
+    handle: FileHandle,
+    offset: number,
+    data: Buffer,
+    killPriv: boolean,
+    flags = handle.flags,
+  ): Promise<void> | undefined {
     checkAlive(this.#state, 'write');
     const file = fileOf(handle, 'write');
     const { length } = data;
@@ -262,18 +274,18 @@ export class FileOps {
   }
 
   /** close(2) of one descriptor: commits what was written. Undefined when there is nothing to do. */
-  flush(handle: FileHandle): Promise<void> | undefined {
+  flush(_ctx: Context, handle: FileHandle): Promise<void> | undefined {
     checkAlive(this.#state, 'flush');
     return fileOf(handle, 'flush').flush();
   }
 
-  async fsync(handle: FileHandle): Promise<void> {
+  async fsync(_ctx: Context, handle: FileHandle): Promise<void> {
     checkAlive(this.#state, 'fsync');
     await fileOf(handle, 'fsync').flush();
     await this.#state.meta.durability.reached();
   }
 
-  release(handle: FileHandle): Promise<void> | undefined {
+  release(_ctx: Context, handle: FileHandle): Promise<void> | undefined {
     const file = fileOf(handle, 'release');
     (handle as OpenHandle).released = true;
     return this.#state.files.release(file);
@@ -304,7 +316,7 @@ export class FileOps {
   }
 
   /** @throws FsError ENXIO at or behind the end of file. */
-  async lseek(handle: FileHandle, offset: number, whence: 'data' | 'hole'): Promise<number> {
+  async lseek(_ctx: Context, handle: FileHandle, offset: number, whence: 'data' | 'hole'): Promise<number> {
     checkAlive(this.#state, 'lseek');
     const file = fileOf(handle, 'lseek');
     if (offset < 0) throw new FsError('ENXIO', 'lseek');
