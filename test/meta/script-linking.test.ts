@@ -100,12 +100,17 @@ test('the prologue names the arguments that a script uses', () => {
 });
 
 test('two tails stand behind all fixed arguments', () => {
-  const schema = read('x', { pieces: argument.pieces, xattrs: argument.xattrs }, nothing);
+  const schema = read('x', { xattrs: argument.xattrs, pieces: argument.pieces }, nothing);
   const all = luaFields(schema).all;
-  assert.deepEqual([all.get('inline_at'), all.get('xattr_count')], ['3', 'tonumber(ARGV[2])']);
+  assert.deepEqual([all.get('xattrs_at'), all.get('inline_at')], ['3', '3 + 2 * tonumber(ARGV[1])']);
   const publish = luaFields(SCHEMAS.find(({ name }) => name === 'publish')!).all;
   const count = /^tonumber\((ARGV\[\d+\])\)$/.exec(publish.get('xattr_count')!)![1];
   assert.equal(publish.get('inline_at'), `${publish.get('xattrs_at')} + 2 * tonumber(${count})`);
+});
+
+test('a list behind one without a known end is refused at load', () => {
+  const schema = read('x', { rest: argument.list, pieces: argument.pieces }, nothing);
+  assert.throws(() => luaFields(schema), /x: pieces stands behind a list without a known end/);
 });
 
 test('a reply of another number of elements than its schema says is refused', () => {
@@ -136,7 +141,9 @@ test('no local of a Lua file has the name of a library', () => {
     const declared = [
       ...code.matchAll(/\blocal (?:function )?([\w, ]+)|\bfunction [\w.]*\(([\w, ]*)\)|\bfor ([\w, ]+) in/g),
     ];
-    const names = declared.flatMap(([, local, parameters, loop]) => (local ?? parameters ?? loop ?? '').split(/, */));
+    const names = declared.flatMap(([, local, parameters, loop]) =>
+      (local ?? parameters ?? loop ?? '').trim().split(/, */),
+    );
     return names.filter((local) => LIBRARIES.has(local) || local === 'arg').map((local) => `${name}.lua: ${local}`);
   });
   assert.deepEqual(wrong, []);

@@ -25,7 +25,7 @@ interface Reached {
  * without a `--@needs` line for it.
  */
 export function linkScript(script: LuaFile, libraries: ReadonlyMap<string, LuaFile>, prologue: Prologue): string {
-  const prologueNames = namesIn(prologue);
+  const prologueNames = namesIn(withoutKeys(prologue));
   const implied = prologueNames.map(({ head }) => head).filter((head) => libraries.get(head)?.table === true);
   const order = inOrder(script.name, [...script.needs, ...implied], libraries);
   const reached = new Map(order.map((library) => [library.name, { library, segments: new Set<Segment>() }]));
@@ -38,7 +38,7 @@ export function linkScript(script: LuaFile, libraries: ReadonlyMap<string, LuaFi
 
 /** Needs that nothing in the file names. */
 export function unusedNeeds(file: LuaFile, libraries: ReadonlyMap<string, LuaFile>, prologue: Prologue = ''): string[] {
-  const names = [...file.segments.flatMap((segment) => segment.names), ...namesIn(prologue)];
+  const names = [...file.segments.flatMap((segment) => segment.names), ...namesIn(withoutKeys(prologue))];
   const heads = new Set(names.map(({ head }) => head));
   return file.needs.filter((need) => {
     const library = libraries.get(need)!;
@@ -106,4 +106,9 @@ function libraryText({ library, segments }: Reached): string {
   if (!library.table) return body;
   const fields = [...new Set(kept.flatMap((segment) => segment.fields))].map((field) => `${field} = false`);
   return `local ${library.name} = { ${fields.join(', ')} }\ndo -- ${library.name}\n${body}\nend -- ${library.name}`;
+}
+
+/** A table without its keys, which may have the name of a library. */
+function withoutKeys(prologue: Prologue): string {
+  return prologue.replace(/\b\w+ = /g, '');
 }

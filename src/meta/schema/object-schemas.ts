@@ -71,10 +71,10 @@ const publishArgs = {
   /** Set when a multipart upload completes: removed in the same script; ESTALE when it is gone meanwhile. */
   uploadId: optionalByteString,
   s3: s3Record,
-  /** The finished content: an inode nobody can see yet, or pieces that become one in the same script. */
-  content,
   /** user.* xattrs of the new inode (x-amz-meta-*), full names. Replaces all user.* of the replaced file. */
   xattrs,
+  /** The finished content: an inode nobody can see yet, or pieces that become one in the same script. */
+  content,
 };
 
 type Published = PublishReply & { inlineTotal: number; inlineIds: number[] };

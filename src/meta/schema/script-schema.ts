@@ -28,7 +28,7 @@ export interface ArgumentType<T> {
   readonly encodeTail?: (value: T, out: Argument[], op: string) => void;
   /** Fields of `arg` and the Lua that reads them; `at` is the index of the first argument in ARGV. */
   readonly lua: (name: string, at: number) => Record<string, string>;
-  /** The same for the tail, which begins at the index `tail` (an expression), and where the next tail begins. */
+  /** The same for the tail, which begins at the index `tail` (an expression), and where the next tail begins: '' when unknown. */
   readonly luaTail?: (name: string, tail: string, at: number) => { fields: Record<string, string>; next: string };
 }
 
@@ -144,7 +144,10 @@ export function prologueOf(schema: Schema, text: string): string {
   return `-- ${fixed} arguments\nlocal arg = { ${parts.join(', ')} }`;
 }
 
-/** Names a script may use behind `arg.`, with the Lua that reads each. */
+/**
+ * Names a script may use behind `arg.`, with the Lua that reads each.
+ * @throws Error when a list stands behind one whose end cannot be computed.
+ */
 export function luaFields(schema: Schema): { fixed: number; all: Map<string, string> } {
   const all = new Map<string, string>();
   let at = BEFORE[schema.kind] + 1;
@@ -157,6 +160,7 @@ export function luaFields(schema: Schema): { fixed: number; all: Map<string, str
   at = BEFORE[schema.kind] + 1;
   for (const [field, { count, luaTail }] of Object.entries(schema.args)) {
     if (luaTail !== undefined) {
+      if (tail === '') throw new Error(`${schema.name}: ${field} stands behind a list without a known end`);
       const { fields, next } = luaTail(snake(field), tail, at);
       for (const [name, lua] of Object.entries(fields)) all.set(name, lua);
       tail = next;

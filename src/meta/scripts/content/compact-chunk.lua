@@ -7,7 +7,7 @@ local packed = map.records(ino, chunk)
 if #prefix == 0 or string.sub(packed, 1, #prefix) ~= prefix then return mutate.finish({ 'OK', 0 }) end
 local gone = slices.records(prefix)
 local _, before = slices.sums(gone)
-local kept, fresh = {}, {}
+local kept, added = {}, {}
 for _, record in ipairs(slices.records(replacement)) do
   if record[1] ~= 0 then
     if before[record[1]] then
@@ -15,14 +15,14 @@ for _, record in ipairs(slices.records(replacement)) do
     elseif record[2] >= INLINE_BIT then
       return { 'EINVAL' }
     else
-      fresh[#fresh + 1] = record
+      added[#added + 1] = record
     end
   end
 end
 local rest = replacement .. string.sub(packed, #prefix + 1)
 slices.store(ino, chunk, rest)
 slices.share(ino, chunk, kept)
-for _, slice in ipairs(slices.sums(fresh)) do
+for _, slice in ipairs(slices.sums(added)) do
   local pack = call('HGET', P .. 'pk', slices.key(slice))
   if pack then
     local live, total = struct.unpack('<I8I8', pack)

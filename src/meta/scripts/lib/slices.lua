@@ -138,12 +138,12 @@ function slices.drop_chunk(ino, chunk)
 end
 
 -- Inline slices under a chunk that changes its owner stay in the packer's queue under the new one.
-local function chunk_move(ino, chunk, fresh.inode)
+local function chunk_move(ino, chunk, to)
   local packed = map.records(ino, chunk)
-  call('RENAME', map.key(ino, chunk), map.key(fresh.inode, chunk))
+  call('RENAME', map.key(ino, chunk), map.key(to, chunk))
   if chunk >= 1 then
     call('ZREM', P .. 'k' .. ino, chunk)
-    call('ZADD', P .. 'k' .. fresh.inode, chunk, chunk)
+    call('ZADD', P .. 'k' .. to, chunk, chunk)
   end
   for at = 1, #packed, SLICE_RECORD_BYTES do
     local _, id, size = struct.unpack(SLICE_RECORD_FORMAT, packed, at)
@@ -151,7 +151,7 @@ local function chunk_move(ino, chunk, fresh.inode)
       local score = call('ZSCORE', P .. 'inq', slices.queued(id, ino, chunk, size - INLINE_BIT))
       if score then
         call('ZREM', P .. 'inq', slices.queued(id, ino, chunk, size - INLINE_BIT))
-        call('ZADD', P .. 'inq', score, slices.queued(id, fresh.inode, chunk, size - INLINE_BIT))
+        call('ZADD', P .. 'inq', score, slices.queued(id, to, chunk, size - INLINE_BIT))
       end
     end
   end

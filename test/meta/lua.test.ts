@@ -5,7 +5,7 @@ import type { Attr } from '../../src/base/vocabulary.ts';
 import { encodeAttr, packCaller } from '../../src/meta/codec/codec.ts';
 import { linkScript } from '../../src/meta/redis/link-script.ts';
 import { parseScript, withConstants } from '../../src/meta/redis/lua-source.ts';
-import { readLuaFiles } from '../../src/meta/redis/script-library.ts';
+import { readLuaFiles, ScriptLibrary } from '../../src/meta/redis/script-library.ts';
 import { LUA_CONSTANTS } from '../../src/meta/schema/lua-constants.ts';
 import { ACCESS_CASES, STICKY_CASES } from '../support/access-cases.ts';
 import { type Member, type TestVolume, testVolume } from './volume-fixture.ts';
@@ -34,6 +34,14 @@ const MORE = { ctimeSec: 0, ctimeNsec: 0, btimeSec: 0, btimeNsec: 0, parent: 1, 
 function packed(attr: Pick<Attr, 'mode' | 'uid' | 'gid' | 'flags'>): Buffer {
   return encodeAttr({ ...ZERO, ...MORE, sparseBytes: 0, ...attr });
 }
+
+test('every script compiles', LIMIT, async () => {
+  const library = new ScriptLibrary();
+  for (const name of library.names()) {
+    const { source, sha } = library.get(name);
+    assert.equal(String(await m.engine.command('SCRIPT', ['LOAD', source])), sha, name);
+  }
+});
 
 for (const { what, caller, attr, want, allowed } of ACCESS_CASES) {
   test(`access in both languages: ${what}`, LIMIT, async () => {
