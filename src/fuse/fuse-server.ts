@@ -6,9 +6,9 @@ import { availableParallelism } from 'node:os';
 import { ERRNO } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/vfs.ts';
-import { DyingCallers } from './ops/dying-callers.ts';
 import { FuseSession } from './ops/fuse-session.ts';
 import { OPERATIONS } from './ops/opcode-table.ts';
+import { WaitingCallers } from './ops/waiting-callers.ts';
 import { BusyPoll } from './transport/busy-poll.ts';
 import { KernelNotifier } from './transport/notify.ts';
 import type { Transport } from './transport/transport.ts';
@@ -34,7 +34,7 @@ export class FuseServer {
   readonly #logger: Logger;
   /** Undefined on a single CPU: there the others need it to get anything done. */
   readonly #busyPoll = availableParallelism() > 1 ? new BusyPoll() : undefined;
-  readonly #dying: DyingCallers;
+  readonly #waiting: WaitingCallers;
   #notifier: KernelNotifier | undefined;
   #readyNow: () => void = () => {};
   #readyFailed: (error: Error) => void = () => {};
@@ -44,7 +44,7 @@ export class FuseServer {
   constructor(options: ServerOptions) {
     const session = new FuseSession(options);
     this.#session = session;
-    this.#dying = new DyingCallers({
+    this.#waiting = new WaitingCallers({
       pending: session.pending,
       letGo: (key, request) => session.letGo(key, request),
     });
@@ -61,7 +61,7 @@ export class FuseServer {
   }
 
   start(): void {
-    this.#dying.start();
+    this.#waiting.start();
     this.#session.transport.start({
       onRequest: (input) => this.#handle(input),
       onEnd: (errno) => void this.#end(errno),
@@ -131,13 +131,13 @@ export class FuseServer {
     session.protocol = protocol;
     const expireOnly = (protocol.flags2 & INIT2.HAS_EXPIRE_ONLY) !== 0;
     this.#notifier = new KernelNotifier(session, { minor: protocol.minor, expireOnly });
+    session.kernelCache = this.#notifier;
     session.vfs.setKernelCache(this.#notifier);
-    const notifier = this.#notifier;
-    session.expireAll = () => notifier.expireAll();
     session.send(request, encodeInit(out, FUSE_MAJOR, reply));
     this.#readyNow();
   }
 
+  /** Only noted here: WaitingCallers decides what becomes of it. INTERRUPT itself takes no reply but EAGAIN. */
   #interrupt(request: Request): void {
     const key = uniqueKey(request.u32(BODY), request.u32(BODY + 1));
     const target = this.#session.pending.get(key);
@@ -155,11 +155,10 @@ export class FuseServer {
     const session = this.#session;
     if (!isConnectionGone(errno) && errno !== 0) this.#logger.error({ errno }, 'reading from /dev/fuse failed');
     this.#readyFailed(new Error(`the connection to the kernel ended before it began (errno ${errno})`));
-    this.#dying.stop();
+    this.#waiting.stop();
     this.#notifier?.close();
     session.vfs.setKernelCache(undefined);
     session.transport.close();
-    for (const request of session.pending.values()) request.interrupt();
     await this.#releaseAll();
     this.#endedNow();
   }

@@ -8,7 +8,7 @@ import { MemoryVfs } from './memory-vfs.ts';
 
 export interface Command {
   id: number;
-  name: 'remote-write' | 'remote-remove' | 'expire-all' | 'calls' | 'state' | 'unmount';
+  name: 'remote-write' | 'remote-remove' | 'expire-all' | 'calls' | 'open-count' | 'hold' | 'resume' | 'unmount';
   file?: string;
   text?: string;
 }
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   process.send?.({ ready: mount.transport, mountPoint: mount.mountPoint });
   await mount.done;
   await Promise.all(commands);
-  process.send?.({ ended: { openCount: vfs.openCount, interrupted: vfs.interrupted } }, () => process.disconnect?.());
+  process.send?.({ ended: { openCount: vfs.openCount } }, () => process.disconnect?.());
 
   async function obey(command: Command): Promise<unknown> {
     switch (command.name) {
@@ -54,8 +54,13 @@ async function main(): Promise<void> {
         return vfs.cache?.expireAll();
       case 'calls':
         return Object.fromEntries(vfs.calls);
-      case 'state':
-        return { openCount: vfs.openCount, interrupted: vfs.interrupted };
+      case 'open-count':
+        return vfs.openCount;
+      case 'hold':
+        vfs.held.add(command.file ?? '');
+        return;
+      case 'resume':
+        return vfs.resume();
       case 'unmount':
         return mount.unmount();
     }

@@ -46,7 +46,6 @@ export function isMounted(path: string): boolean {
 
 export interface Ended {
   openCount: number;
-  interrupted: string[];
 }
 
 type Message = { ready?: string; failed?: string; ended?: Ended; id?: number; result?: unknown; error?: string };

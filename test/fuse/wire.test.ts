@@ -99,17 +99,6 @@ describe('requests', () => {
     extension.writeUInt32LE(4, 0);
     assert.deepEqual(request(OP.MKDIR, [0, 0], Buffer.from('x\0'), extension).groups, [], 'a damaged one is ignored');
   });
-
-  test('the signal is made on demand and aborted by an interrupt before or after', () => {
-    const early = request(OP.READ, []);
-    early.interrupt();
-    assert.equal(early.signal.aborted, true);
-    const late = request(OP.READ, []);
-    const { signal } = late;
-    assert.equal(signal.aborted, false);
-    late.interrupt();
-    assert.equal((signal.reason as { code: string }).code, 'EINTR');
-  });
 });
 
 describe('replies', () => {

@@ -6,6 +6,7 @@ import { IO_BYTES_MAX, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_DATA_AT, WRITE_KILL
 import type { FuseSession } from './fuse-session.ts';
 import { replyData, replyDone, replyOpen } from './replies.ts';
 
+const O_TRUNC = 0o1000;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** fuse_write_out.size has 32 bits; a round number keeps the next call aligned. */
@@ -14,6 +15,7 @@ const COPY_BYTES_MAX = 0x7fff_0000;
 export function open(session: FuseSession, request: Request): void {
   const flags = request.u32(BODY);
   const killPriv = (request.u32(BODY + 1) & OPEN_KILL_SUIDGID) !== 0;
+  request.truncates = (flags & O_TRUNC) !== 0;
   session.settle(request, session.vfs.files.open(request, request.ino, flags, killPriv), replyOpen);
 }
 

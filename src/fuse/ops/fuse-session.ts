@@ -9,7 +9,7 @@
 import { ERRNO, FsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Attr, Ino } from '../../base/vocabulary.ts';
-import type { DirHandle, FileHandle, Validity, Vfs } from '../../vfs/vfs.ts';
+import type { DirHandle, FileHandle, KernelCache, Validity, Vfs } from '../../vfs/vfs.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Request } from '../wire/decode.ts';
 import { encodeStatus } from '../wire/encode.ts';
@@ -85,8 +85,8 @@ export class FuseSession {
   readonly dirs = new Map<number, DirHandle>();
   /** Requests that wait for the vfs, by unique id. */
   readonly pending = new Map<number, Request>();
-  /** Makes the kernel drop all it holds; set once there is somebody to tell it. */
-  expireAll: () => void = () => {};
+  /** Makes the kernel drop what it holds; set once there is somebody to tell it. */
+  kernelCache: KernelCache | undefined;
   protocol: Protocol = { minor: 0, flags: 0, flags2: 0, entrySecMax: 0 };
 
   constructor(options: SessionOptions) {
@@ -124,7 +124,6 @@ export class FuseSession {
   letGo(key: number, request: Request): void {
     if (this.pending.get(key) !== request) return;
     this.pending.delete(key);
-    request.interrupt();
     this.sendStatus(request, ERRNO.EINTR);
   }
 
@@ -135,13 +134,25 @@ export class FuseSession {
     return false;
   }
 
-  /** The result of a request whose caller was let go: handles are given back, and the kernel believes nothing of it. */
+  /**
+   * The result of a request whose caller was let go: handles are given back, and the kernel believes nothing of it. An
+   * inode that a late LOOKUP found needs no undoing: the kernel's references are counted when it takes the reply.
+   */
   #tooLate(request: Request, value: unknown): void {
     if (LOOKS_ONLY.has(request.opcode)) return;
     const handle = (value as { handle?: FileHandle } | undefined)?.handle;
-    if (handle !== undefined) void this.vfs.files.release(request, handle);
+    if (handle !== undefined) this.giveBack(request, handle);
     // Too rare to tell what exactly it has changed.
-    if (request.opcode !== OP.OPEN) this.expireAll();
+    if (request.opcode !== OP.OPEN) this.kernelCache?.expireAll();
+  }
+
+  /** Releases a handle that the kernel never got. */
+  giveBack(request: Request, handle: FileHandle): void {
+    // The reply may have told the kernel to drop its pages of the inode. The vfs takes that for done from then on.
+    void this.kernelCache?.invalidateInode(handle.ino, 0, 0);
+    this.vfs.files.release(request, handle)?.catch((error: unknown) => {
+      this.logger.error({ ino: handle.ino, error: String(error) }, 'releasing an unused handle failed');
+    });
   }
 
   fail(request: Request, error: unknown): void {

@@ -68,7 +68,5 @@ function openFlags(handle: FileHandle, keepCache: boolean): number {
 /** The caller was interrupted before it got its handle: the kernel will not release what it never had. */
 function dropHandle(session: FuseSession, request: Request, handle: FileHandle): void {
   session.files.delete(handle.id);
-  session.vfs.files.release(request, handle)?.catch((error: unknown) => {
-    session.logger.error({ ino: handle.ino, error: String(error) }, 'releasing an unused handle failed');
-  });
+  session.giveBack(request, handle);
 }
