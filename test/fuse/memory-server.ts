@@ -3,7 +3,8 @@
  * {ready} or {failed}, obeys commands, unmounts on SIGTERM and exits 0 when the mount is gone.
  */
 import { createLogger } from '../../src/base/log.ts';
-import { type MountOptions, mountVfs } from '../../src/fuse/mount/mount-vfs.ts';
+import type { MountOptions } from '../../src/fuse/mount/fuse-mount.ts';
+import { mountVfs } from '../../src/fuse/mount/mount-vfs.ts';
 import { MemoryVfs } from './memory-vfs.ts';
 
 export interface Command {

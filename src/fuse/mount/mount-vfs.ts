@@ -9,6 +9,7 @@ import { type Addon, loadAddon } from '../transport/addon.ts';
 import { NativeTransport } from '../transport/native.ts';
 import { PureTransport } from '../transport/pure.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { FuseMount, MountOptions } from './fuse-mount.ts';
 import { mountDevice, unmountDevice } from './mount-device.ts';
 import { abortConnection, mountedAt, prepareMountPoint } from './mount-point.ts';
 import { run } from './run-command.ts';
@@ -20,35 +21,6 @@ const UNMOUNT_MS_MAX = 10_000;
 const SYNC_MS_MAX = 5000;
 /** Largest read-ahead; the kernel starts every FUSE mount with 128 KiB, which INIT can only lower. */
 const READ_AHEAD_KIB = 1024;
-
-export interface MountOptions {
-  mountPoint: string;
-  /** First column of mount(8) and df(1). */
-  fsName: string;
-  /** 'auto': native when the addon is there, else pure. */
-  transport: 'auto' | 'native' | 'pure';
-  /** 'raw': the kernel protocol. 'fuse-native': the npm package of that name (see driver-fuse-native.ts for its limits). */
-  driver: 'raw' | 'fuse-native';
-  /** Other users than the one who mounts may use it; permissions are checked either way. */
-  allowOther: boolean;
-  readOnly?: boolean;
-  logger: Logger;
-  /** Log every request. */
-  debug: boolean;
-}
-
-export interface FuseMount {
-  /** Absolute, without symbolic links. */
-  readonly mountPoint: string;
-  readonly transport: 'native' | 'pure' | 'fuse-native';
-  /**
-   * Unmounts cleanly; when it is in use, writes out what the kernel holds, detaches it and ends the connection, so that
-   * processes which still use it get errors and this process can exit. Resolves when `done` does. May be called again.
-   */
-  unmount(): Promise<void>;
-  /** Resolves when the mount is gone, whoever unmounted it, and every handle is released. */
-  readonly done: Promise<void>;
-}
 
 /**
  * Mounts and serves the vfs until unmounted. Resolves when the kernel is connected. The vfs stays the caller's.
