@@ -32,7 +32,7 @@ export class FuseServer {
   readonly ended: Promise<void>;
   readonly #session: FuseSession;
   readonly #logger: Logger;
-  /** Undefined on a single CPU: there the others need it to get anything done. */
+  /** Undefined on a single CPU: polling would take it from everybody else. */
   readonly #busyPoll = availableParallelism() > 1 ? new BusyPoll() : undefined;
   readonly #waiting: WaitingCallers;
   #notifier: KernelNotifier | undefined;
@@ -46,14 +46,14 @@ export class FuseServer {
     this.#session = session;
     this.#waiting = new WaitingCallers({
       pending: session.pending,
-      letGo: (key, request) => session.letGo(key, request),
+      abandon: (key, request) => session.abandon(key, request),
     });
     this.#logger = options.logger;
     this.ready = new Promise((resolve, reject) => {
       this.#readyNow = resolve;
       this.#readyFailed = reject;
     });
-    // Whoever waits for it hears of a failure; after the mount is up a rejection comes too late for anybody.
+    // Callers that await it see a failure; once the mount is up nobody awaits it, and a rejection must not be unhandled.
     this.ready.catch(() => {});
     this.ended = new Promise((resolve) => {
       this.#endedNow = resolve;
@@ -142,7 +142,7 @@ export class FuseServer {
     const key = uniqueKey(request.u32(BODY), request.u32(BODY + 1));
     const target = this.#session.pending.get(key);
     if (target === undefined) {
-      // Another reader may have it and not told yet: the kernel asks again. If it is answered, this reply has no taker.
+      // Another reader may hold it: EAGAIN makes the kernel ask again. If it is answered already, the kernel ignores this.
       this.#session.sendStatus(request, ERRNO.EAGAIN);
       return;
     }
@@ -163,7 +163,7 @@ export class FuseServer {
     this.#endedNow();
   }
 
-  /** After an abort the kernel sends no RELEASE: what was open goes now, so that unlinked files are freed. */
+  /** After an abort the kernel sends no RELEASE: what was open is released now, so that unlinked files are freed. */
   async #releaseAll(): Promise<void> {
     const session = this.#session;
     const ctx = { uid: 0, gid: 0, groups: [], pid: 0, check: false };

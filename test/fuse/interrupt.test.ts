@@ -83,7 +83,7 @@ test('a lookup whose caller was let go is answered once, and what it finds is no
   const { session, transport, found } = heldSession();
   const lookup = request(OP.LOOKUP, 7, [], 'name\0');
   OPERATIONS[OP.LOOKUP]!(session, lookup);
-  session.letGo(lookup.key, lookup);
+  session.abandon(lookup.key, lookup);
   assert.deepEqual(transport.replies, [[7, EINTR]]);
   found({ name: 'name', attr: { ino: 9, mode: S_IFREG } as Attr, younger: false });
   await turn();
@@ -96,7 +96,7 @@ test('a file opened for a caller that was let go is released, and the kernel dro
   const { session, transport, released, invalidated, opened } = heldSession();
   const open = request(OP.OPEN, 8, [0, 0]);
   OPERATIONS[OP.OPEN]!(session, open);
-  session.letGo(open.key, open);
+  session.abandon(open.key, open);
   const handle = { id: 5, ino: 9, flags: 0 };
   opened({ handle, keepCache: false });
   await turn();

@@ -78,7 +78,7 @@ test('who is dying, asked to stop, or unknown and interrupted is let go where it
   const gone: number[] = [];
   const callers = new WaitingCallers({
     pending,
-    letGo: (key) => {
+    abandon: (key) => {
       gone.push(key);
       pending.delete(key);
     },

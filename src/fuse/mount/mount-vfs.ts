@@ -79,7 +79,7 @@ class RawMount implements FuseMount {
     try {
       this.#deviceMinor = (await mountedAt(this.mountPoint))?.deviceMinor;
       this.#server.start();
-      await within(READY_MS_MAX, this.#server.ready, `the kernel did not greet the mount on ${this.mountPoint}`);
+      await within(READY_MS_MAX, this.#server.ready, `the kernel sent no INIT to the mount on ${this.mountPoint}`);
     } catch (error) {
       await this.#force();
       throw error instanceof UserError ? error : new UserError((error as Error).message, 1, { cause: error });

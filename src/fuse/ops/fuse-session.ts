@@ -2,9 +2,9 @@
  * What the operations of one mount share: the vfs, open handles, what the kernel knows, requests under way, and the way
  * a result becomes a reply.
  *
- *     opcode function: decode, one vfs call -> settle(request, result, reply) -> reply function: encode, send
+ *     opcode function: decode, one vfs call -> respond(request, result, reply) -> reply function: encode, send
  *
- * A plain result is answered at once, without a promise; this is the fast path of cached attributes and data.
+ * A plain result is answered at once, without a promise: the fast path of cached attributes and data.
  */
 import { ERRNO, FsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -96,8 +96,8 @@ export class FuseSession {
     this.debug = options.debug;
   }
 
-  /** Answers a request with a vfs call's result, now if it is there already. `failed` answers what it rejects with. */
-  settle<T>(
+  /** Answers a request with a vfs call's result: now if the result is there, else when it is. `failed` answers a rejection. */
+  respond<T>(
     request: Request,
     result: T | Promise<T>,
     reply: (session: FuseSession, request: Request, value: T) => void,
@@ -120,14 +120,14 @@ export class FuseSession {
       });
   }
 
-  /** Answers a request that waits with EINTR; what it asked for goes on, and its result is dropped. */
-  letGo(key: number, request: Request): void {
+  /** Answers a waiting request with EINTR; the work goes on, and its result is dropped. */
+  abandon(key: number, request: Request): void {
     if (this.pending.get(key) !== request) return;
     this.pending.delete(key);
     this.sendStatus(request, ERRNO.EINTR);
   }
 
-  /** Takes the request off the list. @returns true when letGo() has answered it already. */
+  /** Takes the request off the list. @returns true when abandon() has answered it already. */
   #answered(key: number, request: Request): boolean {
     if (this.pending.get(key) !== request) return true;
     this.pending.delete(key);
@@ -135,8 +135,8 @@ export class FuseSession {
   }
 
   /**
-   * The result of a request whose caller was let go: handles are given back, and the kernel believes nothing of it. An
-   * inode that a late LOOKUP found needs no undoing: the kernel's references are counted when it takes the reply.
+   * The result of a request whose caller was let go: handles are released, and the kernel is told nothing of it.
+   * A late LOOKUP leaves nothing to undo: the kernel's references are counted when it takes the reply.
    */
   #tooLate(request: Request, value: unknown): void {
     if (LOOKS_ONLY.has(request.opcode)) return;
@@ -148,7 +148,7 @@ export class FuseSession {
 
   /** Releases a handle that the kernel never got. */
   giveBack(request: Request, handle: FileHandle): void {
-    // The reply may have told the kernel to drop its pages of the inode. The vfs takes that for done from then on.
+    // The lost reply may have told the kernel to drop its pages of the inode, and the vfs counts on that.
     void this.kernelCache?.invalidateInode(handle.ino, 0, 0);
     this.vfs.files.release(request, handle)?.catch((error: unknown) => {
       this.logger.error({ ino: handle.ino, error: String(error) }, 'releasing an unused handle failed');

@@ -62,14 +62,14 @@ export type CallerState = 'alive' | 'stopping' | 'dying' | 'unknown';
 export interface WaitingCallersOptions {
   /** Requests that wait, by unique id. */
   pending: ReadonlyMap<number, Request>;
-  letGo: (key: number, request: Request) => void;
+  abandon: (key: number, request: Request) => void;
   /** Tests bring their own. */
   stateOf?: (pid: number) => CallerState;
 }
 
 export class WaitingCallers {
   readonly #pending: ReadonlyMap<number, Request>;
-  readonly #letGo: (key: number, request: Request) => void;
+  readonly #abandon: (key: number, request: Request) => void;
   readonly #stateOf: (pid: number) => CallerState;
   /** Requests that were there at the look before. */
   #seen = new Set<Request>();
@@ -77,7 +77,7 @@ export class WaitingCallers {
 
   constructor(options: WaitingCallersOptions) {
     this.#pending = options.pending;
-    this.#letGo = options.letGo;
+    this.#abandon = options.abandon;
     this.#stateOf = options.stateOf ?? callerState;
   }
 
@@ -104,7 +104,7 @@ export class WaitingCallers {
         state = this.#stateOf(pid);
         states.set(pid, state);
       }
-      if (mayGo(request, state)) this.#letGo(key, request);
+      if (mayGo(request, state)) this.#abandon(key, request);
       else seen.add(request);
     }
     this.#seen = seen;
