@@ -53,7 +53,7 @@ export class FuseServer {
       this.#readyNow = resolve;
       this.#readyFailed = reject;
     });
-    // Callers that await it see a failure; once the mount is up nobody awaits it, and a rejection must not be unhandled.
+    // Callers that await it see a failure; once the mount is up nobody does, and a rejection must not be unhandled.
     this.ready.catch(() => {});
     this.ended = new Promise((resolve) => {
       this.#endedNow = resolve;

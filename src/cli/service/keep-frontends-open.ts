@@ -15,8 +15,8 @@ export interface KeptFrontends {
 }
 
 /**
- * Opens the frontends and keeps them open: after a suspension past the lease (a laptop's lid, SIGSTOP) the fenced session is
- * given up and a new one begun behind the same mount point and address.
+ * Opens the frontends and keeps them open: after a suspension past the lease (a laptop's lid, SIGSTOP) the fenced session
+ * is given up and a new one begun behind the same mount point and address.
  */
 export async function keepFrontendsOpen(
   request: FrontendsRequest,

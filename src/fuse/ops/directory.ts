@@ -4,7 +4,7 @@
  */
 import type { Attr, Ino } from '../../base/vocabulary.ts';
 import { S_IFDIR } from '../../base/vocabulary.ts';
-import type { DirEntry, DirHandle } from '../../vfs/vfs.ts';
+import type { DirEntry, DirHandle, Validity } from '../../vfs/vfs.ts';
 import { BODY, type Request } from '../wire/decode.ts';
 import { appendDirent, appendDirentPlus, encodeDirectory, encodeOpen } from '../wire/encode.ts';
 import { IO_BYTES_MAX, OUT_HEADER_BYTES } from '../wire/protocol.ts';
@@ -105,7 +105,7 @@ function appendDot(session: FuseSession, page: Page, at: number, name: string, i
   return appendDirentPlus(out, at, page.limit, entry, undefined, NOTHING);
 }
 
-const NOTHING = { entrySec: 0, attrSec: 0 };
+const NOTHING: Validity = { entrySec: 0, attrSec: 0 };
 
 function appendEntry(session: FuseSession, request: Request, page: Page, at: number, entry: DirEntry): number {
   const { out } = session.transport;

@@ -52,7 +52,7 @@ import { replyDone } from './replies.ts';
  */
 export type Operation = (session: FuseSession, request: Request) => void;
 
-const TABLE = new Map<number, Operation>([
+const TABLE: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OP.LOOKUP, lookup],
   [OP.FORGET, forget],
   [OP.GETATTR, getattr],

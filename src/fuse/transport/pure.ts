@@ -16,7 +16,7 @@ const POOL_THREADS_DEFAULT = 4;
 const READERS_MAX = 4;
 const { errno: ERRNO } = constants;
 /** EAGAIN and EINTR say nothing; ENOENT: the request was interrupted before it reached us. */
-const RETRY = new Set(['EAGAIN', 'EINTR', 'ENOENT']);
+const RETRY: ReadonlySet<string> = new Set(['EAGAIN', 'EINTR', 'ENOENT']);
 
 /** Readers for a pool: a quarter of it, so that the work of a request always finds a thread. */
 export function readersForPool(poolSize: string | undefined): number {
