@@ -8,6 +8,7 @@
  */
 import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { tracer } from '../../base/trace.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
 import type { Script, ScriptLibrary } from './script-library.ts';
@@ -68,6 +69,7 @@ export class Engine {
    */
   command(name: string, args: Argument[]): Promise<Reply> {
     if (this.#fenced) return Promise.reject(new SessionLostError(name));
+    tracer?.roundTrip(name);
     return this.connection.call(name, args).catch((error: Error) => {
       throw this.#failure(name, error);
     });
@@ -120,12 +122,14 @@ export class Engine {
   }
 
   async #run(script: Script, keysAndArgs: Argument[]): Promise<Reply> {
+    tracer?.roundTrip(script.name);
     try {
       return await this.connection.call('EVALSHA', [script.sha, 1, ...keysAndArgs]);
     } catch (error) {
       if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT')
         throw this.#failure(script.name, error as Error);
     }
+    tracer?.roundTrip(script.name);
     try {
       return await this.connection.call('EVAL', [script.source, 1, ...keysAndArgs]);
     } catch (error) {
