@@ -13,9 +13,10 @@ import { StoreProxy } from './store-proxy.ts';
 
 const BYTES = Buffer.alloc(6 * 1024 * 1024, 'x');
 
-/** Runs a Python call that must end by KeyboardInterrupt, the handler that Python has for SIGINT. */
-async function interrupted(call: string): Promise<void> {
+/** Runs a Python call, after its preparation, that must end by KeyboardInterrupt: what Python's handler of SIGINT raises. */
+async function interrupted(call: string, preparation = ''): Promise<void> {
   const program = `import mmap, os
+${preparation}
 print('ready', flush=True)
 try:
     ${call}
@@ -27,7 +28,9 @@ except KeyboardInterrupt: print('interrupted')`;
     said += text.toString();
   });
   const closed = once(child, 'close');
-  await untilWaiting(child);
+  // Not while Python starts: it swallows an exception here and there.
+  await once(child.stdout, 'data');
+  await untilWaiting(child, /fuse|request_wait/);
   child.kill('SIGINT');
   await closed;
   assert.equal(said, 'ready\ninterrupted\n', call);
@@ -37,16 +40,15 @@ except KeyboardInterrupt: print('interrupted')`;
 async function killed(command: string, args: string[]): Promise<void> {
   const child = spawn(command, args, { stdio: 'ignore' });
   const exited = once(child, 'exit');
-  await untilWaiting(child);
+  await untilWaiting(child, /fuse|request_wait|folio|page/);
   child.kill('SIGINT');
   assert.deepEqual(await exited, [null, 'SIGINT']);
 }
 
 /** Until the kernel waits for the mount, or for a page of it, on the child's behalf. */
-async function untilWaiting(child: ChildProcess): Promise<void> {
+async function untilWaiting(child: ChildProcess, where: RegExp): Promise<void> {
   const wchan = (): string => readFileSync(`/proc/${child.pid}/wchan`, 'latin1');
-  while (!/fuse|request_wait|folio|page|completion/.test(wchan()))
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!where.test(wchan())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 test('D12: read and fsync end with EINTR while the store is silent, and later reads and writes work', {
@@ -72,9 +74,8 @@ test('D12: read and fsync end with EINTR while the store is silent, and later re
         await proxy.set('silent');
         try {
           await interrupted(`os.readv(os.open('${path('there')}', os.O_RDONLY | os.O_DIRECT), [mmap.mmap(-1, 4096)])`);
-          await interrupted(
-            `f = os.open('${path('synced')}', os.O_CREAT | os.O_WRONLY); os.write(f, b'x' * ${BYTES.length}); os.fsync(f)`,
-          );
+          const written = `f = os.open('${path('synced')}', os.O_CREAT | os.O_WRONLY); os.write(f, b'x' * ${BYTES.length})`;
+          await interrupted('os.fsync(f)', written);
           await killed('cat', [path('cat')]);
         } finally {
           await proxy.set('pass');

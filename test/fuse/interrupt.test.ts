@@ -106,8 +106,16 @@ test('a file opened for a caller that was let go is released, and the kernel dro
   assert.equal(session.files.size, 0);
 });
 
+interface Caller {
+  /** Sends the signals every now and then until the program ends: one alone may come before the call waits. */
+  keepSending(...signals: NodeJS.Signals[]): void;
+  waits(): boolean;
+  readonly child: ChildProcess;
+  readonly said: Promise<string>;
+}
+
 /** A Python program that says "ready" before its call; the handler of `signals` does nothing but let EINTR through. */
-function caller(call: string, signals: string): { child: ChildProcess; said: Promise<string>; pid: number } {
+function caller(call: string, signals: string): Caller {
   const program = `
 import ctypes, os, signal
 for name in '${signals}'.split(): signal.signal(getattr(signal, name), lambda *_: None)
@@ -120,7 +128,18 @@ print('result', result, ctypes.get_errno() if result < 0 else 0, flush=True)`;
   child.stdout.setEncoding('latin1').on('data', (part: string) => {
     text += part;
   });
-  return { child, said: once(child, 'close').then(() => text.replace('ready\n', '').trim()), pid: child.pid! };
+  const said = once(child, 'close').then(() => text.replace('ready\n', '').trim());
+  return {
+    child,
+    said,
+    waits: () => text.startsWith('ready') && waitsForUs(child.pid!),
+    keepSending(...names) {
+      const send = () => names.forEach((name) => void child.kill(name));
+      send();
+      const timer = setInterval(send, 100);
+      child.once('exit', () => clearInterval(timer));
+    },
+  };
 }
 
 /** A Python expression: the file opened, with no page of it in the kernel. */
@@ -162,13 +181,13 @@ for (const transport of ['native', 'pure'] as const) {
     for (const [held, signal, call] of calls) {
       test(`a ${held} ends with EINTR when its caller catches ${signal}`, { timeout: TEST_MS_MAX }, async () => {
         await mounted.ask('hold', held);
-        const { child, said, pid } = caller(
+        const interrupted = caller(
           call((name) => mounted.path(name)),
           signal,
         );
-        await until(() => waitsForUs(pid));
-        child.kill(signal as NodeJS.Signals);
-        assert.equal(await said, `result -1 ${EINTR}`);
+        await until(() => interrupted.waits());
+        interrupted.keepSending(signal as NodeJS.Signals);
+        assert.equal(await interrupted.said, `result -1 ${EINTR}`);
         // The late result: whatever it took is given back, and the next call sees the truth.
         await mounted.ask('resume');
         await until(async () => (await mounted.ask('open-count')) === 0);
@@ -185,10 +204,10 @@ for (const transport of ['native', 'pure'] as const) {
       const timed = caller(`open(b'${path('other')}', 0)`, 'SIGALRM SIGCHLD SIGUSR1');
       const truncating = caller(`open(b'${path('other')}', os.O_WRONLY | os.O_TRUNC)`, 'SIGTERM');
       const looking = caller(`open(b'${path('file')}', 0)`, 'SIGTERM');
-      for (const { pid } of [making, timed, truncating, looking]) await until(() => waitsForUs(pid));
-      for (const { child } of [making, truncating]) child.kill('SIGTERM');
-      for (const signal of ['SIGALRM', 'SIGCHLD', 'SIGUSR1'] as const) timed.child.kill(signal);
-      looking.child.kill('SIGTERM');
+      for (const one of [making, timed, truncating, looking]) await until(() => one.waits());
+      for (const one of [making, truncating]) one.keepSending('SIGTERM');
+      timed.keepSending('SIGALRM', 'SIGCHLD', 'SIGUSR1');
+      looking.keepSending('SIGTERM');
       // Once this one is let go, the others were looked at as often.
       assert.equal(await looking.said, `result -1 ${EINTR}`);
       assert.equal(making.child.exitCode, null);
