@@ -8,7 +8,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runMain, type Started, startMain, stopChild } from '../conformance/cross-door/doors.ts';
+import { runMain, type Started, startMain, stopChild } from '../conformance/cross-frontend/running-up.ts';
 import { type RedisServer, redisServer } from '../test/support/redis-server.ts';
 import { compare } from './figures.ts';
 

@@ -1,7 +1,7 @@
 // `npm test -- [--limit=SECONDS] [PATTERN...]`: set-up, then every compiled test file in a process group of its own, with a time limit.
 //
 //     side by side (2)   test/base, test/meta, ...          a file that fails or runs out of time is run
-//     one at a time      mounts, faults, cross-door         once more ALONE at the end; that result counts
+//     one at a time      mounts, faults, cross-frontend         once more ALONE at the end; that result counts
 //
 // Each file gets its own TMPDIR. What it leaves behind (processes, mounts, files) is removed and reported.
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ import { root, setUp } from './setup.mjs';
 const DEFAULT_LIMIT_SECONDS = 180;
 /** [part of the path, limit in seconds, may run beside another file]. The first match counts. */
 const FILE_RULES = [
-  ['conformance/cross-door/', 600, false],
+  ['conformance/cross-frontend/', 600, false],
   ['test/faults/', 600, false],
   ['fault', 600, false],
   ['test/fuse/', 420, false],
@@ -60,7 +60,7 @@ function say(line) {
 }
 
 function findTests(dist) {
-  return ['test', 'conformance/cross-door']
+  return ['test', 'conformance/cross-frontend']
     .flatMap((directory) => walk(join(dist, directory)))
     .filter((path) => path.endsWith('.test.js'))
     .map((path) => relative(dist, path))

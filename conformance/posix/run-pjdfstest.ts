@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openDoors } from '../cross-door/doors.ts';
+import { startUp } from '../cross-frontend/running-up.ts';
 import { compareOutcome, readExpectedFailures } from '../expected-failures.ts';
 
 const SOURCE = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'conformance', 'posix');
@@ -38,13 +38,13 @@ naptime = 0.05
 entries = [["nobody", "nogroup"], ["tests", "tests"]]
 `;
 
-const doors = await openDoors();
+const up = await startUp();
 let status = 1;
 try {
-  chmodSync(doors.root, 0o755); // The suite acts as other users too.
-  const directory = doors.at('pjdfstest');
+  chmodSync(up.root, 0o755); // The suite acts as other users too.
+  const directory = up.at('pjdfstest');
   mkdirSync(directory);
-  const configuration = doors.scratch('pjdfstest.toml');
+  const configuration = up.scratch('pjdfstest.toml');
   writeFileSync(configuration, CONFIGURATION);
   const outcome = await run(['-c', configuration, '-p', directory, ...positionals]);
   status = compareOutcome(
@@ -53,7 +53,7 @@ try {
     positionals.length === 0,
   );
 } finally {
-  await doors.end();
+  await up.end();
 }
 process.exit(status);
 

@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ACCESS_KEY, type Doors, openDoors, runMain, SECRET_KEY } from '../cross-door/doors.ts';
+import { ACCESS_KEY, type RunningUp, runMain, SECRET_KEY, startUp } from '../cross-frontend/running-up.ts';
 import { compareOutcome, readExpectedFailures } from '../expected-failures.ts';
 
 const SOURCE = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'conformance', 's3');
@@ -32,7 +32,7 @@ if (values.suite === undefined) {
   process.exit(2);
 }
 
-const doors = await openDoors();
+const up = await startUp();
 let status = 1;
 try {
   await runMain([
@@ -48,7 +48,7 @@ try {
     '--secret-key',
     'alt-secret-key',
     '--data',
-    doors.data,
+    up.data,
   ]);
   await runMain([
     'user',
@@ -63,15 +63,15 @@ try {
     '--secret-key',
     'tenant-secret-key',
     '--data',
-    doors.data,
+    up.data,
   ]);
-  status = run(doors, values.suite);
+  status = run(up, values.suite);
 } finally {
-  await doors.end();
+  await up.end();
 }
 process.exit(status);
 
-function run(server: Doors, suite: string): number {
+function run(server: RunningUp, suite: string): number {
   const conf = server.scratch('s3tests.conf');
   writeFileSync(conf, configuration(new URL(server.endpoint)));
   const tests = readFileSync(values.list, 'utf8')

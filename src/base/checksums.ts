@@ -60,22 +60,7 @@ export interface Checksum {
   digest(): Buffer;
 }
 
-/** Prepares what is WebAssembly and loads asynchronously. Call once before createChecksum(). */
-export async function loadChecksums(): Promise<void> {
-  if (wasm.size > 0) return;
-  const [crc64, xxhash64, xxhash3, xxhash128] = await Promise.all([
-    createCRC64(CRC64NVME_POLYNOMIAL),
-    createXXHash64(0, 0),
-    createXXHash3(0, 0),
-    createXXHash128(0, 0),
-  ]);
-  wasm.set('CRC64NVME', new SharedHasher(crc64));
-  wasm.set('XXHASH64', new SharedHasher(xxhash64));
-  wasm.set('XXHASH3', new SharedHasher(xxhash3));
-  wasm.set('XXHASH128', new SharedHasher(xxhash128));
-}
-
-/** Starts a checksum. @throws Error when one that is WebAssembly is asked for before loadChecksums(). */
+/** Starts a checksum. */
 export function createChecksum(algorithm: ChecksumAlgorithm): Checksum {
   switch (algorithm) {
     case 'CRC32':
@@ -152,15 +137,6 @@ class NativeCrc64 implements Checksum {
 /** The polynomial in hash-wasm's (reflected) spelling. */
 const CRC64NVME_POLYNOMIAL = '9a6c9329ac4bc9b5';
 
-const wasm = new Map<ChecksumAlgorithm, SharedHasher>();
-
-/** Starts a checksum in WebAssembly. @throws Error before loadChecksums(). */
-export function wasmChecksum(algorithm: ChecksumAlgorithm): Checksum {
-  const shared = wasm.get(algorithm);
-  if (shared === undefined) throw new Error('loadChecksums() has not run');
-  return new WasmChecksum(shared);
-}
-
 /**
  * One instance of a WebAssembly hasher for all checksums of its kind: an instance of its own would cost each of them a
  * memory. The state of the one that loses its turn is saved (12 bytes for a CRC, 600 for an XXHASH).
@@ -204,6 +180,27 @@ class WasmChecksum implements Checksum {
     this.#shared.release();
     return Buffer.from(value);
   }
+}
+
+type WasmAlgorithm = 'CRC64NVME' | 'XXHASH64' | 'XXHASH3' | 'XXHASH128';
+
+/** Compiled while the module loads, a few milliseconds, so that a checksum can be started at any time. */
+const [crc64, xxhash64, xxhash3, xxhash128] = await Promise.all([
+  createCRC64(CRC64NVME_POLYNOMIAL),
+  createXXHash64(0, 0),
+  createXXHash3(0, 0),
+  createXXHash128(0, 0),
+]);
+const WASM_HASHERS: Readonly<Record<WasmAlgorithm, SharedHasher>> = {
+  CRC64NVME: new SharedHasher(crc64),
+  XXHASH64: new SharedHasher(xxhash64),
+  XXHASH3: new SharedHasher(xxhash3),
+  XXHASH128: new SharedHasher(xxhash128),
+};
+
+/** Starts a checksum in WebAssembly, also where createChecksum() has a faster one. */
+export function wasmChecksum(algorithm: WasmAlgorithm): Checksum {
+  return new WasmChecksum(WASM_HASHERS[algorithm]);
 }
 
 /** Reflected polynomials: bit k of the number is the coefficient of x^(width - 1 - k). */

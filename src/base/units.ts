@@ -1,7 +1,7 @@
 /** Amounts as people write them (`64MiB`, `1.5s`) to and from the numbers the code uses (bytes, milliseconds). */
 import { UserError } from './errors.ts';
 
-const BYTE_UNITS = new Map<string, number>([
+const BYTE_UNITS: ReadonlyMap<string, number> = new Map([
   ['', 1],
   ['b', 1],
   ['k', 2 ** 10],
@@ -18,7 +18,7 @@ const BYTE_UNITS = new Map<string, number>([
   ['tb', 1e12],
 ]);
 
-const DURATION_UNITS_MS = new Map<string, number>([
+const DURATION_UNITS_MS: ReadonlyMap<string, number> = new Map([
   ['ms', 1],
   ['s', 1000],
   ['m', 60_000],

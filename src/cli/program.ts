@@ -38,7 +38,7 @@ const COMMANDS: readonly CommandSpec[] = [
   versionCommand,
 ];
 
-const GROUPS = new Map([['user', 'S3 users of a volume']]);
+const GROUPS: ReadonlyMap<string, string> = new Map([['user', 'S3 users of a volume']]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -6,9 +6,9 @@ import { availableParallelism } from 'node:os';
 import { ERRNO } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/vfs.ts';
-import { DyingCallers } from './ops/dying-callers.ts';
 import { FuseSession } from './ops/fuse-session.ts';
 import { OPERATIONS } from './ops/opcode-table.ts';
+import { WaitingCallers } from './ops/waiting-callers.ts';
 import { BusyPoll } from './transport/busy-poll.ts';
 import { KernelNotifier } from './transport/notify.ts';
 import type { Transport } from './transport/transport.ts';
@@ -32,9 +32,9 @@ export class FuseServer {
   readonly ended: Promise<void>;
   readonly #session: FuseSession;
   readonly #logger: Logger;
-  /** Undefined on a single CPU: there the others need it to get anything done. */
+  /** Undefined on a single CPU: polling would take it from everybody else. */
   readonly #busyPoll = availableParallelism() > 1 ? new BusyPoll() : undefined;
-  readonly #dying: DyingCallers;
+  readonly #waiting: WaitingCallers;
   #notifier: KernelNotifier | undefined;
   #readyNow: () => void = () => {};
   #readyFailed: (error: Error) => void = () => {};
@@ -44,16 +44,16 @@ export class FuseServer {
   constructor(options: ServerOptions) {
     const session = new FuseSession(options);
     this.#session = session;
-    this.#dying = new DyingCallers({
+    this.#waiting = new WaitingCallers({
       pending: session.pending,
-      letGo: (key, request) => session.letGo(key, request),
+      abandon: (key, request) => session.abandon(key, request),
     });
     this.#logger = options.logger;
     this.ready = new Promise((resolve, reject) => {
       this.#readyNow = resolve;
       this.#readyFailed = reject;
     });
-    // Whoever waits for it hears of a failure; after the mount is up a rejection comes too late for anybody.
+    // Callers that await it see a failure; once the mount is up nobody does, and a rejection must not be unhandled.
     this.ready.catch(() => {});
     this.ended = new Promise((resolve) => {
       this.#endedNow = resolve;
@@ -61,7 +61,7 @@ export class FuseServer {
   }
 
   start(): void {
-    this.#dying.start();
+    this.#waiting.start();
     this.#session.transport.start({
       onRequest: (input) => this.#handle(input),
       onEnd: (errno) => void this.#end(errno),
@@ -131,18 +131,18 @@ export class FuseServer {
     session.protocol = protocol;
     const expireOnly = (protocol.flags2 & INIT2.HAS_EXPIRE_ONLY) !== 0;
     this.#notifier = new KernelNotifier(session, { minor: protocol.minor, expireOnly });
+    session.kernelCache = this.#notifier;
     session.vfs.setKernelCache(this.#notifier);
-    const notifier = this.#notifier;
-    session.expireAll = () => notifier.expireAll();
     session.send(request, encodeInit(out, FUSE_MAJOR, reply));
     this.#readyNow();
   }
 
+  /** Only noted here: WaitingCallers decides what becomes of it. INTERRUPT itself takes no reply but EAGAIN. */
   #interrupt(request: Request): void {
     const key = uniqueKey(request.u32(BODY), request.u32(BODY + 1));
     const target = this.#session.pending.get(key);
     if (target === undefined) {
-      // Another reader may have it and not told yet: the kernel asks again. If it is answered, this reply has no taker.
+      // Another reader may hold it: EAGAIN makes the kernel ask again. If it is answered already, the kernel ignores this.
       this.#session.sendStatus(request, ERRNO.EAGAIN);
       return;
     }
@@ -155,16 +155,15 @@ export class FuseServer {
     const session = this.#session;
     if (!isConnectionGone(errno) && errno !== 0) this.#logger.error({ errno }, 'reading from /dev/fuse failed');
     this.#readyFailed(new Error(`the connection to the kernel ended before it began (errno ${errno})`));
-    this.#dying.stop();
+    this.#waiting.stop();
     this.#notifier?.close();
     session.vfs.setKernelCache(undefined);
     session.transport.close();
-    for (const request of session.pending.values()) request.interrupt();
     await this.#releaseAll();
     this.#endedNow();
   }
 
-  /** After an abort the kernel sends no RELEASE: what was open goes now, so that unlinked files are freed. */
+  /** After an abort the kernel sends no RELEASE: what was open is released now, so that unlinked files are freed. */
   async #releaseAll(): Promise<void> {
     const session = this.#session;
     const ctx = { uid: 0, gid: 0, groups: [], pid: 0, check: false };

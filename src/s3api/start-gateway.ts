@@ -2,7 +2,6 @@
 
 import type { AddressInfo } from 'node:net';
 import { isIPv6 } from 'node:net';
-import { loadChecksums } from '../base/checksums.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Vfs } from '../vfs/vfs.ts';
@@ -38,7 +37,6 @@ export interface Gateway {
 
 /** Serves the volume over S3. @throws UserError when the address cannot be listened on. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  await loadChecksums();
   const { vfs, listen, region, domain, logger } = options;
   const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
   const handler = new RequestHandler({ vfs, settings, operations: operationTable, buckets: new BucketCache(), logger });

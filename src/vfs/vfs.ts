@@ -25,7 +25,6 @@ export interface Context {
   pid: number;
   /** False on the mount (default_permissions: the kernel decided), true for S3. */
   check: boolean;
-  signal?: AbortSignal;
 }
 
 /** How long the kernel may keep a reply, seconds; 0 while the push channel is broken. */

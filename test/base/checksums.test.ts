@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   CHECKSUM_ALGORITHMS,
   type CrcAlgorithm,
   CrcJoiner,
   createChecksum,
-  loadChecksums,
   wasmChecksum,
 } from '../../src/base/checksums.ts';
-
-before(loadChecksums);
 
 const value = (algorithm: (typeof CHECKSUM_ALGORITHMS)[number], ...pieces: Buffer[]): string => {
   const sum = createChecksum(algorithm);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { MAIN, s3Client, stopChild } from '../../conformance/cross-door/doors.ts';
+import { MAIN, s3Client, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { mountsAt, readyFields } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

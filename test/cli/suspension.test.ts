@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ListBucketsCommand } from '@aws-sdk/client-s3';
-import { s3Client, stopChild } from '../../conformance/cross-door/doors.ts';
+import { s3Client, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { janusfs, mountsAt, readyFields, serving } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { s3Client, stopChild } from '../../conformance/cross-door/doors.ts';
+import { s3Client, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { isRunning, waitUntilGone } from '../../src/cli/service/process-identity.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { crash, janusfs, mountsAt, readyFields, serving } from '../support/command-line.ts';

@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { s3Client, shell, stopChild } from '../../conformance/cross-door/doors.ts';
+import { s3Client, shell, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { janusfs, readyFields, serving } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

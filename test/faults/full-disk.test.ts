@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { shell } from '../../conformance/cross-door/doors.ts';
+import { shell } from '../../conformance/cross-frontend/running-up.ts';
 import { withVolume } from './served-volume.ts';
 
 const MIB = 1024 * 1024;

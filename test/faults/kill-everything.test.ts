@@ -5,7 +5,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
-import { type Doors, openDoors, shell } from '../../conformance/cross-door/doors.ts';
+import { type RunningUp, shell, startUp } from '../../conformance/cross-frontend/running-up.ts';
 
 const ROUNDS = 3;
 
@@ -37,43 +37,43 @@ while True:
 test('D1: kill -9 of everything at any moment loses nothing that was closed or answered', {
   timeout: 170_000,
 }, async () => {
-  let doors: Doors | undefined;
+  let up: RunningUp | undefined;
   let root: string | undefined;
   try {
     const acknowledged = new Set<string>();
     const writers: Promise<unknown>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      doors = await openDoors(root === undefined ? {} : { root });
-      root = doors.root;
-      if (round === 0) await doors.s3.send(new CreateBucketCommand({ Bucket: 'bkt' }));
-      await check(doors, acknowledged);
-      const log = doors.scratch(`log${round}`);
-      const writer = spawn('python3', ['-c', WRITER, doors.mount, log, `m${round}-`], { stdio: 'ignore' });
+      up = await startUp(root === undefined ? {} : { root });
+      root = up.root;
+      if (round === 0) await up.s3.send(new CreateBucketCommand({ Bucket: 'bkt' }));
+      await check(up, acknowledged);
+      const log = up.scratch(`log${round}`);
+      const writer = spawn('python3', ['-c', WRITER, up.mount, log, `m${round}-`], { stdio: 'ignore' });
       const exited = new Promise((resolve) => writer.once('exit', resolve));
-      const puts = putUntilKilled(doors, `s${round}-`, acknowledged);
+      const puts = putUntilKilled(up, `s${round}-`, acknowledged);
       await until(() => existsSync(log) && readFileSync(log, 'utf8').split('\n').length > 40 + round * 17);
-      await doors.kill();
+      await up.kill();
       writer.kill('SIGKILL');
       await puts;
       writers.push(exited);
       for (const name of readFileSync(log, 'utf8').split('\n').slice(0, -1)) acknowledged.add(name);
     }
-    doors = await openDoors({ root: root! });
+    up = await startUp({ root: root! });
     await Promise.all(writers); // The new mount has freed what hung in the old one.
-    await check(doors, acknowledged);
+    await check(up, acknowledged);
     assert.ok(acknowledged.size > 100, `only ${acknowledged.size} files were acknowledged`);
   } finally {
-    await doors?.end();
+    await up?.end();
     if (root !== undefined) rmSync(root, { recursive: true, force: true });
   }
 });
 
 /** Everything acknowledged is there byte for byte; everything listed can be read whole. */
-async function check(doors: Doors, acknowledged: Set<string>): Promise<void> {
-  const names = new Set(await readdir(doors.at('bkt')));
+async function check(up: RunningUp, acknowledged: Set<string>): Promise<void> {
+  const names = new Set(await readdir(up.at('bkt')));
   for (const name of acknowledged) assert.ok(names.has(name), `${name} was acknowledged and is gone`);
   for (const name of names) {
-    const bytes = await readFile(doors.at('bkt', name));
+    const bytes = await readFile(up.at('bkt', name));
     if (acknowledged.has(name)) assert.ok(bytes.equals(contentOf(name, sizeOf(name))), `${name} differs`);
     else
       assert.ok(
@@ -84,12 +84,12 @@ async function check(doors: Doors, acknowledged: Set<string>): Promise<void> {
   let token: string | undefined;
   const keys: string[] = [];
   do {
-    const page = await doors.s3.send(
+    const page = await up.s3.send(
       new ListObjectsV2Command({ Bucket: 'bkt', ...(token === undefined ? {} : { ContinuationToken: token }) }),
     );
     for (const item of page.Contents ?? []) {
       keys.push(item.Key!);
-      const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: item.Key! }));
+      const reply = await up.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key: item.Key! }));
       assert.equal((await reply.Body!.transformToByteArray()).length, item.Size);
     }
     token = page.NextContinuationToken;
@@ -97,11 +97,11 @@ async function check(doors: Doors, acknowledged: Set<string>): Promise<void> {
   assert.deepEqual(new Set(keys), names);
 }
 
-async function putUntilKilled(doors: Doors, prefix: string, acknowledged: Set<string>): Promise<void> {
+async function putUntilKilled(up: RunningUp, prefix: string, acknowledged: Set<string>): Promise<void> {
   for (let i = 0; ; i++) {
     const Key = `${prefix}${i}${i % 10 === 9 ? 'L' : 'S'}`;
     try {
-      await doors.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key, Body: contentOf(Key, sizeOf(Key)) }));
+      await up.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key, Body: contentOf(Key, sizeOf(Key)) }));
     } catch {
       return; // The kill: this PUT was not answered.
     }
@@ -117,13 +117,13 @@ async function until(condition: () => boolean): Promise<void> {
 test('D1: a mount left by kill -9 is taken over and the data directory is usable again', {
   timeout: 170_000,
 }, async () => {
-  let doors = await openDoors();
+  let up = await startUp();
   try {
-    await shell(`mkdir ${doors.at('dir')} && echo kept > ${doors.at('dir', 'f')}`);
-    await doors.kill();
-    doors = await openDoors({ root: doors.root });
-    assert.equal(await readFile(doors.at('dir', 'f'), 'utf8'), 'kept\n');
+    await shell(`mkdir ${up.at('dir')} && echo kept > ${up.at('dir', 'f')}`);
+    await up.kill();
+    up = await startUp({ root: up.root });
+    assert.equal(await readFile(up.at('dir', 'f'), 'utf8'), 'kept\n');
   } finally {
-    await doors.end();
+    await up.end();
   }
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
-import { type Doors, openDoors, shell } from '../../conformance/cross-door/doors.ts';
+import { type RunningUp, shell, startUp } from '../../conformance/cross-frontend/running-up.ts';
 import { askRedis } from '../../src/cli/embedded/redis-probe.ts';
 
 /** [fsyncs to wait for before the cut, whether the log is being rewritten meanwhile]. */
@@ -54,32 +54,32 @@ test('D9: ten power cuts, from the first second on: each start works, nothing ac
 }, async () => {
   const base = mkdtempSync(join(tmpdir(), 'janusfs-cut-'));
   const [image, root] = [join(base, 'image'), join(base, 'disk')];
-  let doors: Doors | undefined;
+  let up: RunningUp | undefined;
   try {
     await shell(
       `truncate -s 1G ${image} && mkfs.ext4 -q -F ${image} && mkdir ${root} && mount -o loop ${image} ${root}`,
     );
     const acknowledged = new Set<string>();
     for (const [round, [fsyncs, rewrites]] of CUTS.entries()) {
-      doors = await openDoors({ root });
-      const bucket = doors.at('bkt');
+      up = await startUp({ root });
+      const bucket = up.at('bkt');
       await shell(`mkdir -p ${bucket}`);
-      await check(doors, acknowledged);
+      await check(up, acknowledged);
       const log = join(base, `log${round}`);
       const writer = spawn('python3', ['-c', WRITER, bucket, log, `f${round}-`], { stdio: 'ignore' });
       const exited = once(writer, 'exit');
-      const puts = putUntilCut(doors, `p${round}-`, acknowledged);
+      const puts = putUntilCut(up, `p${round}-`, acknowledged);
       await until(() => fsyncs === 0 || (existsSync(log) && countOf(log) >= fsyncs));
-      if (rewrites) await askRedis(join(doors.data, 'redis', 'redis.sock'), 'BGREWRITEAOF', 10_000);
+      if (rewrites) await askRedis(join(up.data, 'redis', 'redis.sock'), 'BGREWRITEAOF', 10_000);
       // A call that is under way while the disk is shut down may still return 0; at a power cut nobody would hear of it. So
       // only what was acknowledged before counts.
       const putsBefore = new Set(acknowledged);
       const cut = spawnSync('python3', ['-c', CUT, root, log], { encoding: 'utf8' });
       assert.equal(cut.status, 0, cut.stderr);
       writer.kill('SIGKILL');
-      await doors.kill();
+      await up.kill();
       await puts;
-      await shell(`umount -l ${doors.mount} 2> /dev/null; true`);
+      await shell(`umount -l ${up.mount} 2> /dev/null; true`);
       await exited;
       acknowledged.clear();
       for (const name of putsBefore) acknowledged.add(name);
@@ -88,13 +88,13 @@ test('D9: ten power cuts, from the first second on: each start works, nothing ac
       await unmount(root);
       await shell(`mount -o loop ${image} ${root}`);
     }
-    doors = await openDoors({ root });
-    await check(doors, acknowledged);
+    up = await startUp({ root });
+    await check(up, acknowledged);
     assert.ok(acknowledged.size > 50, `only ${acknowledged.size} were acknowledged`);
   } finally {
-    if (doors !== undefined) {
-      await doors.kill().catch(() => {});
-      await shell(`umount -l ${doors.mount} 2> /dev/null; true`);
+    if (up !== undefined) {
+      await up.kill().catch(() => {});
+      await shell(`umount -l ${up.mount} 2> /dev/null; true`);
     }
     await unmount(root).catch(() => shell(`umount -l ${root} 2> /dev/null; true`));
     rmSync(base, { recursive: true, force: true });
@@ -102,13 +102,13 @@ test('D9: ten power cuts, from the first second on: each start works, nothing ac
 });
 
 /** Everything acknowledged is there byte for byte, and everything listed can be read whole. */
-async function check(doors: Doors, acknowledged: ReadonlySet<string>): Promise<void> {
+async function check(up: RunningUp, acknowledged: ReadonlySet<string>): Promise<void> {
   const seen = new Set<string>();
   let token: string | undefined;
   do {
-    const page = await doors.s3.send(new ListObjectsV2Command({ Bucket: 'bkt', ContinuationToken: token }));
+    const page = await up.s3.send(new ListObjectsV2Command({ Bucket: 'bkt', ContinuationToken: token }));
     for (const { Key, Size } of page.Contents ?? []) {
-      const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key }));
+      const reply = await up.s3.send(new GetObjectCommand({ Bucket: 'bkt', Key }));
       const bytes = Buffer.from(await reply.Body!.transformToByteArray());
       assert.equal(bytes.length, Size, Key);
       const pattern = Buffer.alloc(bytes.length, `${Key}.`);
@@ -125,12 +125,12 @@ async function check(doors: Doors, acknowledged: ReadonlySet<string>): Promise<v
   );
 }
 
-async function putUntilCut(doors: Doors, prefix: string, acknowledged: Set<string>): Promise<void> {
+async function putUntilCut(up: RunningUp, prefix: string, acknowledged: Set<string>): Promise<void> {
   for (let i = 0; ; i++) {
     const Key = `${prefix}${i}`;
     const Body = Buffer.alloc(i % 10 === 9 ? 200_000 : 2000, `${Key}.`);
     try {
-      await doors.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key, Body }));
+      await up.s3.send(new PutObjectCommand({ Bucket: 'bkt', Key, Body }));
     } catch {
       return; // The cut: this PUT was not answered.
     }

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
-import { shell } from '../../conformance/cross-door/doors.ts';
+import { shell } from '../../conformance/cross-frontend/running-up.ts';
 import { withVolume } from './served-volume.ts';
 
 const RESTARTS = 3;

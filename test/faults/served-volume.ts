@@ -10,7 +10,7 @@ import {
   s3Client,
   startMain,
   stopChild,
-} from '../../conformance/cross-door/doors.ts';
+} from '../../conformance/cross-frontend/running-up.ts';
 import { type RedisServer, redisServer } from '../support/redis-server.ts';
 
 /** A volume with a Redis and a store of its own, served at both doors by one child process. */

@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
-import { shell } from '../../conformance/cross-door/doors.ts';
+import { shell } from '../../conformance/cross-frontend/running-up.ts';
 import { S3TestServer, TEST_BUCKET, TEST_KEY, TEST_REGION, TEST_SECRET } from '../chunk/s3-test-server.ts';
 import { type ServedVolume, withVolume } from './served-volume.ts';
 import { StoreProxy } from './store-proxy.ts';

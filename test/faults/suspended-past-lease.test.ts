@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runMain, type Started, shell, startMain, stopChild } from '../../conformance/cross-door/doors.ts';
+import { runMain, type Started, shell, startMain, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { type RedisServer, redisServer } from '../support/redis-server.ts';
 
 test('D3: a mount suspended past its lease is fenced, writes nothing, and says how to go on', {

@@ -3,12 +3,13 @@
  * {ready} or {failed}, obeys commands, unmounts on SIGTERM and exits 0 when the mount is gone.
  */
 import { createLogger } from '../../src/base/log.ts';
-import { type MountOptions, mountVfs } from '../../src/fuse/mount/mount-vfs.ts';
+import type { MountOptions } from '../../src/fuse/mount/fuse-mount.ts';
+import { mountVfs } from '../../src/fuse/mount/mount-vfs.ts';
 import { MemoryVfs } from './memory-vfs.ts';
 
 export interface Command {
   id: number;
-  name: 'remote-write' | 'remote-remove' | 'expire-all' | 'calls' | 'state' | 'unmount';
+  name: 'remote-write' | 'remote-remove' | 'expire-all' | 'calls' | 'open-count' | 'hold' | 'resume' | 'unmount';
   file?: string;
   text?: string;
 }
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
   process.send?.({ ready: mount.transport, mountPoint: mount.mountPoint });
   await mount.done;
   await Promise.all(commands);
-  process.send?.({ ended: { openCount: vfs.openCount, interrupted: vfs.interrupted } }, () => process.disconnect?.());
+  process.send?.({ ended: { openCount: vfs.openCount } }, () => process.disconnect?.());
 
   async function obey(command: Command): Promise<unknown> {
     switch (command.name) {
@@ -54,8 +55,13 @@ async function main(): Promise<void> {
         return vfs.cache?.expireAll();
       case 'calls':
         return Object.fromEntries(vfs.calls);
-      case 'state':
-        return { openCount: vfs.openCount, interrupted: vfs.interrupted };
+      case 'open-count':
+        return vfs.openCount;
+      case 'hold':
+        vfs.held.add(command.file ?? '');
+        return;
+      case 'resume':
+        return vfs.resume();
       case 'unmount':
         return mount.unmount();
     }

@@ -40,8 +40,10 @@ export class MemoryVfs implements Vfs {
   timeouts: Validity = { entrySec: 3600, attrSec: 3600 };
   /** Counts calls by name, for tests that ask what reached us. */
   readonly calls = new Map<string, number>();
-  /** Lookups of names that begin with "hang" wait for their signal; writes to such files wait for release(). */
-  readonly interrupted: string[] = [];
+  /** Calls of these names wait until resume(), and so do lookups of names that begin with "hang". */
+  readonly held = new Set<string>();
+  #resumeHeld: () => void = () => {};
+  #heldUp = this.#nextHold();
   readonly #inodes = new Map<Ino, Inode>();
   #nextIno = ROOT_INO;
   #nextCookie = 3;
@@ -86,10 +88,10 @@ export class MemoryVfs implements Vfs {
     return this.timeouts;
   }
 
-  lookup(ctx: Context, parent: Ino, name: ByteString): Promise<Entry> {
+  lookup(_ctx: Context, parent: Ino, name: ByteString): Promise<Entry> {
     this.#count('lookup');
-    if (name.startsWith('hang')) return this.#untilAborted(ctx, name);
-    return run(() => this.#entry(parent, name));
+    if (name.startsWith('hang')) return this.#heldUp.then(() => this.#entry(parent, name));
+    return this.#run('lookup', () => this.#entry(parent, name));
   }
 
   getattr(_ctx: Context, ino: Ino): Attr {
@@ -128,7 +130,8 @@ export class MemoryVfs implements Vfs {
   }
 
   mkdir(ctx: Context, parent: Ino, name: ByteString, mode: number): Promise<Entry> {
-    return run(() => {
+    this.#count('mkdir');
+    return this.#run('mkdir', () => {
       this.#refuseExisting(parent, name);
       const inode = this.#make(S_IFDIR | (mode & 0o7777), ctx, parent);
       inode.attr.nlink = 1;
@@ -206,17 +209,25 @@ export class MemoryVfs implements Vfs {
     });
   }
 
-  open(_ctx: Context, ino: Ino, flags: number, kill: boolean): { handle: FileHandle; keepCache: boolean } {
+  open(
+    _ctx: Context,
+    ino: Ino,
+    flags: number,
+    kill: boolean,
+  ): { handle: FileHandle; keepCache: boolean } | Promise<{ handle: FileHandle; keepCache: boolean }> {
     this.#count('open');
-    if ((flags & O_TRUNC) !== 0 && kill) killPriv(this.#inode(ino).attr);
-    return { handle: this.#open(ino, flags), keepCache: true };
+    const open = () => {
+      if ((flags & O_TRUNC) !== 0 && kill) killPriv(this.#inode(ino).attr);
+      return { handle: this.#open(ino, flags), keepCache: true };
+    };
+    return this.held.has('open') ? this.#run('open', open) : open();
   }
 
-  read(ctx: Context, handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer> {
+  read(_ctx: Context, handle: FileHandle, offset: number, length: number): Buffer | Promise<Buffer> {
     this.#count('read');
     const inode = this.#inode(handle.ino);
     const data = inode.data.subarray(Math.min(offset, inode.attr.size), Math.min(offset + length, inode.attr.size));
-    if (inode.xattrs.has('user.hang')) return this.#untilAborted(ctx, 'read');
+    if (this.held.has('read')) return this.#run('read', () => data);
     // Every second megabyte comes as a promise, so that both ways of answering are used.
     return (offset >> 20) % 2 === 0 ? data : Promise.resolve(data);
   }
@@ -372,14 +383,22 @@ export class MemoryVfs implements Vfs {
     this.calls.set(call, (this.calls.get(call) ?? 0) + 1);
   }
 
-  #untilAborted(ctx: Context, what: string): Promise<never> {
-    const signal = ctx.signal!;
-    return new Promise((_, reject) => {
-      signal.addEventListener('abort', () => {
-        this.interrupted.push(what);
-        reject(signal.reason);
-      });
+  /** Lets all calls go on that are held, and holds no more. */
+  resume(): void {
+    this.held.clear();
+    this.#resumeHeld();
+    this.#heldUp = this.#nextHold();
+  }
+
+  #nextHold(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resumeHeld = resolve;
     });
+  }
+
+  /** Runs the call now, or when it is no longer held. */
+  #run<T>(call: string, body: () => T): Promise<T> {
+    return this.held.has(call) ? this.#heldUp.then(body) : run(body);
   }
 
   #inode(ino: Ino): Inode {

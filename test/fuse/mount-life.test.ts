@@ -130,7 +130,8 @@ for (const transport of ['native', 'pure'] as const) {
 
     test('SIGTERM ends a mount in which a read hangs', { timeout: TEST_MS_MAX }, async () => {
       const mounted = await start({ transport });
-      await mounted.sh(`echo 1 > f; python3 -c 'import os; os.setxattr("f", "user.hang", b"")'`);
+      await mounted.sh('echo 1 > f');
+      await mounted.ask('hold', 'read');
       const user = spawn('cat', [mounted.path('f')], { stdio: 'ignore' });
       const left = once(user, 'exit');
       while ((await mounted.calls('read')) === 0) await sh('true');
@@ -138,7 +139,7 @@ for (const transport of ['native', 'pure'] as const) {
       assert.deepEqual(await mounted.exited, [0, null]);
       assert.equal(isMounted(mounted.mountPoint), false);
       assert.notDeepEqual(await left, [0, null], 'the reader gets an error');
-      assert.deepEqual(mounted.ended?.interrupted, ['read'], 'the vfs is told to give up');
+      assert.equal(mounted.ended?.openCount, 0, 'the file is released, though its read is not over');
     });
 
     test('a mount left by kill -9 is taken over', { timeout: TEST_MS_MAX }, async () => {

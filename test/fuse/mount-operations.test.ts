@@ -152,7 +152,7 @@ for name in ('r1', 'r2', 'linked', 'copy'): os.remove(name)`;
       assert.equal((await file.stat()).nlink, 0);
       assert.equal((await file.read(Buffer.alloc(20), 0, 20, 0)).buffer.toString('latin1', 0, 10), 'still here');
       await file.close();
-      const { openCount } = (await mounted.ask('state')) as { openCount: number };
+      const openCount = (await mounted.ask('open-count')) as number;
       assert.ok(openCount >= 0);
     });
 
@@ -229,7 +229,7 @@ p = select.poll(); p.register(f); assert p.poll(0)`;
     test('nothing stays open', async () => {
       // RELEASE follows close(2) without being waited for.
       for (let tries = 0; tries < 200; tries++) {
-        const { openCount } = (await mounted.ask('state')) as { openCount: number };
+        const openCount = (await mounted.ask('open-count')) as number;
         if (openCount === 0) return;
         await mounted.sh('true');
       }

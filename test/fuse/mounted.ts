@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { MountOptions } from '../../src/fuse/mount/mount-vfs.ts';
+import type { MountOptions } from '../../src/fuse/mount/fuse-mount.ts';
 import type { Command } from './memory-server.ts';
 
 /** A hanging mount must fail a test, not stop the suite. Generous, for loaded machines. */
@@ -46,7 +46,6 @@ export function isMounted(path: string): boolean {
 
 export interface Ended {
   openCount: number;
-  interrupted: string[];
 }
 
 type Message = { ready?: string; failed?: string; ended?: Ended; id?: number; result?: unknown; error?: string };

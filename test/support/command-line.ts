@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { MAIN, type Started, startMain, stopChild } from '../../conformance/cross-door/doors.ts';
+import { MAIN, type Started, startMain, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { afterwards } from './clean-up.ts';
 
 const COMMAND_MS = 120_000;

@@ -17,7 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'main.ts': ['cli'],
 };
 
-/** Doors and layers above may know the metadata's types, never its engine. */
+/** RunningUp and layers above may know the metadata's types, never its engine. */
 const TYPES_ONLY: Record<string, readonly string[]> = { fuse: ['meta'], s3api: ['meta'] };
 
 /** Who may speak to a third-party package: one house each, but where two have a reason of their own. */

@@ -33,14 +33,14 @@ export interface CommandSpec<N extends SettingName = SettingName> {
   run(call: CommandCall<N>): Promise<void>;
 }
 
-/** Gives a spec its precise type and forgets it again, so that specs of different settings fit one list. */
+/** Checks a spec against its precise type and returns it as the general one, so that all specs fit one list. */
 export function defineCommand<N extends SettingName>(spec: CommandSpec<N>): CommandSpec {
   return spec as unknown as CommandSpec;
 }
 
 /** Settings of every command. */
 export const COMMON_SETTINGS = ['logLevel', 'debug'] as const;
-/** Settings of the data layer, used by every command that opens a door. */
+/** Settings of the data layer, used by every command that opens a frontend. */
 export const DATA_SETTINGS = [
   'bufferSize',
   'cacheSize',

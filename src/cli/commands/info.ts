@@ -44,7 +44,7 @@ export const infoCommand = defineCommand({
   },
 });
 
-/** A path on a mount of this machine names its volume itself; with a URL or --data it is a path inside the volume. */
+/** A path on a mount of this machine already names its volume; with a URL or --data it is a path inside the volume. */
 function locate(call: CommandCall<'data'>): { path: string; url: string | undefined; data: string | undefined } {
   const [given, url] = call.args as [string, string | undefined];
   if (url !== undefined || call.isGiven('data')) return { path: given, url, data: undefined };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Settings } from '../../config.ts';
-import type { MountRequest } from '../service/open-doors.ts';
+import type { MountRequest } from '../service/open-frontends.ts';
 import type { MOUNT_SETTINGS } from './command-spec.ts';
 
 const FUSE_CONFIGURATION = '/etc/fuse.conf';

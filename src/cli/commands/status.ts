@@ -41,7 +41,7 @@ async function readStatus({ meta, data, served }: ToolVolume): Promise<Status> {
     served,
     durability: meta.durability.text,
     usage,
-    // This command is a session, too, and of no interest.
+    // This command's own session is left out.
     sessions: sessions.filter(({ sid }) => sid !== meta.session.sid),
   };
 }

@@ -60,7 +60,7 @@ export const upCommand = defineCommand({
   async run(call: UpCall) {
     const { settings } = call;
     const directory = dataDirectory(settings.data);
-    // Mistakes in the call show before anything is started or made.
+    // Usage errors are reported before anything is started or created.
     parseListenAddress(settings.listen);
     credentialsFromEnvironment(call.env);
     if (`${settings.data}/`.startsWith(`${settings.mount}/`)) {
@@ -97,8 +97,8 @@ async function serve(
   );
   const volume = await volumeOf(directory, redis.socketPath, settings.volume, isGiven);
   const fromEnvironment = credentialsFromEnvironment(call.env);
-  const { keepDoorsOpen } = await import('../service/keep-doors-open.ts');
-  const doors = await keepDoorsOpen(
+  const { keepFrontendsOpen } = await import('../service/keep-frontends-open.ts');
+  const frontends = await keepFrontendsOpen(
     {
       url: socketUrl(redis.socketPath, volume),
       kind: 'up',
@@ -115,19 +115,20 @@ async function serve(
     teardown,
     stop,
   );
-  recordMount(directory, doors.mountPoint!);
-  if (process.stdout.isTTY) showTour(doors.endpoint!, doors.mountPoint!, directory.credentials, fromEnvironment);
+  recordMount(directory, frontends.mountPoint!);
+  if (process.stdout.isTTY)
+    showTour(frontends.endpoint!, frontends.mountPoint!, directory.credentials, fromEnvironment);
   return {
     ready: {
-      mount: doors.mountPoint!,
-      endpoint: doors.endpoint!,
+      mount: frontends.mountPoint!,
+      endpoint: frontends.endpoint!,
       credentials: fromEnvironment === undefined ? directory.credentials : ACCESS_KEY_VARIABLE,
     },
-    ended: Promise.race([doors.ended, redis.failed.then((error) => Promise.reject(error))]),
+    ended: Promise.race([frontends.ended, redis.failed.then((error) => Promise.reject(error))]),
   };
 }
 
-/** For the person who has just started it on a terminal. */
+/** Printed for the person who has just started it on a terminal. */
 function showTour(endpoint: string, mountPoint: string, kept: string, given: Credentials | undefined): void {
   const keys =
     given === undefined

@@ -19,7 +19,7 @@ import { endDeadMount } from '../../fuse/mount/mount-point.ts';
 import { isVolumeName } from '../../meta/redis/redis-url.ts';
 import { isRunning } from '../service/process-identity.ts';
 
-/** A killed process whose mount was ended is gone within this time. */
+/** Time in which a killed process is gone once its mount has ended. */
 const DEAD_HOLDER_MS_MAX = 10_000;
 
 export interface DataDirectory {

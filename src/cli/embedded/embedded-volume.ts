@@ -1,6 +1,6 @@
 /**
- * What an embedded volume's Redis knows of what small files in the data directory say, too: a power cut under an earlier
- * version could leave those empty.
+ * What an embedded volume's Redis knows that small files of the data directory also say: a power cut under an earlier
+ * version could leave those files empty.
  */
 import { UserError } from '../../base/errors.ts';
 import { type Credentials, checkCredentials, ROOT_USER_NAME } from '../volume/credentials.ts';

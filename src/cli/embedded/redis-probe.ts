@@ -1,4 +1,4 @@
-/** The few words of the Redis protocol that starting and finding a server takes, without a client library. */
+/** The part of the Redis protocol that starting and finding a server needs, without a client library. */
 import { connect } from 'node:net';
 
 /**

@@ -28,7 +28,7 @@ export async function runInBackground(logFile: string): Promise<void> {
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ['ignore', 'pipe', log],
-    // Over a configuration file that says so, too.
+    // Also overrides a configuration file that asks for it.
     env: { ...process.env, JANUSFS_BACKGROUND: 'false' },
   });
   closeSync(log);

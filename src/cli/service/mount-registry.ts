@@ -19,14 +19,14 @@ export interface RegisteredMount {
 }
 
 /**
- * Notes a mount. @returns a function that takes the note away again.
- * @throws Error when the notes would lie on the mount itself: a process that waits for its own mount waits for ever.
+ * Records a mount. @returns a function that removes the record.
+ * @throws Error when the records would lie on the mount itself: a process that waits for its own mount waits forever.
  */
 export function registerMount(mount: RegisteredMount): () => void {
   const directory = registryDirectory();
   if (`${directory}/`.startsWith(`${mount.mountPoint}/`)) throw new Error(`${directory} lies on the mount`);
   makeDirectory(directory, 0o700);
-  forgetTheDead(directory);
+  removeStaleRecords(directory);
   const path = join(directory, `${createHash('sha256').update(mount.mountPoint).digest('hex').slice(0, 32)}.json`);
   replaceFile(path, JSON.stringify(mount), 0o600);
   return () => rmSync(path, { force: true });
@@ -55,8 +55,8 @@ export function mountHolding(path: string): RegisteredMount | undefined {
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length)[0];
 }
 
-/** What processes that were killed have left. */
-function forgetTheDead(directory: string): void {
+/** Removes the records of killed processes. */
+function removeStaleRecords(directory: string): void {
   for (const name of readdirSync(directory).filter((one) => one.endsWith('.json'))) {
     const path = join(directory, name);
     const mount = readEntry(path);
@@ -68,7 +68,7 @@ function readEntry(path: string): RegisteredMount | undefined {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as RegisteredMount;
   } catch (error) {
-    // Taken away meanwhile, or half written by a process that was killed: either way no mount to speak of.
+    // Removed meanwhile, or half written by a process that was killed: in both cases there is no mount.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
     throw error;
   }

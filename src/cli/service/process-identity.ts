@@ -1,4 +1,4 @@
-/** Telling a process that we started, from whoever got its number later. */
+/** Tells a process that we started from one that got its pid later. */
 import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 

@@ -5,7 +5,7 @@ import { credentialsFromEnvironment } from '../volume/credentials.ts';
 import { requireUrl, withPassword } from '../volume/volume-argument.ts';
 import { defaultLogFile, runInBackground } from './background.ts';
 import { loggerFor } from './logger.ts';
-import type { GatewayRequest, MountRequest } from './open-doors.ts';
+import type { GatewayRequest, MountRequest } from './open-frontends.ts';
 import { runService } from './service.ts';
 
 type SettingsUsed =
@@ -17,20 +17,20 @@ interface Call extends Pick<CommandCall<never>, 'args' | 'env'> {
   settings: Settings<SettingsUsed>;
 }
 
-/** Serves the asked doors until the command is stopped. */
+/** Serves the asked frontends until the command is stopped. */
 export async function serveVolume(
   kind: string,
   call: Call,
-  doors: { mount: MountRequest | undefined; gateway: GatewayRequest | undefined },
+  frontends: { mount: MountRequest | undefined; gateway: GatewayRequest | undefined },
 ): Promise<void> {
   const { settings } = call;
   const url = withPassword(requireUrl(call.args[0]), call.env);
-  const root = doors.gateway === undefined ? undefined : credentialsFromEnvironment(call.env);
+  const root = frontends.gateway === undefined ? undefined : credentialsFromEnvironment(call.env);
   if (settings.background) return runInBackground(settings.logFile ?? defaultLogFile(kind));
   const logger = loggerFor(settings);
   await runService(logger, async (teardown, stop) => {
-    const { keepDoorsOpen } = await import('./keep-doors-open.ts');
-    const kept = await keepDoorsOpen({ url, kind, root, settings, ...doors }, logger, teardown, stop);
+    const { keepFrontendsOpen } = await import('./keep-frontends-open.ts');
+    const kept = await keepFrontendsOpen({ url, kind, root, settings, ...frontends }, logger, teardown, stop);
     const ready: Record<string, string> = {};
     if (kept.mountPoint !== undefined) ready.mount = kept.mountPoint;
     if (kept.endpoint !== undefined) ready.endpoint = kept.endpoint;

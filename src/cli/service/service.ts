@@ -11,7 +11,7 @@ import type { Logger } from '../../base/log.ts';
 import { Teardown } from './teardown.ts';
 
 const CLOSE_DEADLINE_MS = 30_000;
-/** npm and shells pass on a signal that the terminal has already sent to the whole group: that is no second one. */
+/** npm and shells forward a signal that the terminal has already sent to the whole group: it is not a second one. */
 const DUPLICATE_SIGNAL_MS = 1000;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -40,7 +40,7 @@ export async function runService(
     if (!stop.signal.aborted) process.stdout.write(readyLine(service.ready));
     await Promise.race([stop.requested, service.ended]);
   } catch (error) {
-    // Whatever start() was waiting for has been given up because of the signal: that is a clean stop.
+    // start() gave up waiting because of the signal: that is a clean stop.
     if (!stop.signal.aborted) throw error;
   } finally {
     stop.startDeadline();
@@ -111,12 +111,12 @@ class StopSignals {
     this.#resolveRequested();
   };
 
-  /** A request's forgotten failure must not take the file system away from everybody else. */
+  /** An unhandled rejection of one request must not end the file system for everybody else. */
   #onUnhandled = (reason: unknown): void => {
     this.#logger.error({ error: describe(reason) }, 'unexpected failure; going on');
   };
 
-  /** Thrown out of an event handler: what it left half done is unknown, so the doors close. */
+  /** Thrown out of an event handler: what it left half done is unknown, so the frontends close. */
   #onUncaught = (error: Error): void => {
     this.#logger.error({ error: describe(error) }, 'unexpected error; stopping');
     this.startDeadline();

@@ -1,4 +1,4 @@
-/** What a service has opened, closed again in reverse order: kindly, or at once when time is up. */
+/** What a service has opened, closed again in reverse order: properly, or at once when time is up. */
 import type { Logger } from '../../base/log.ts';
 
 interface Step {

@@ -15,7 +15,7 @@ export const ACCESS_KEY_VARIABLE = 'JANUSFS_ACCESS_KEY';
 export const SECRET_KEY_VARIABLE = 'JANUSFS_SECRET_KEY';
 export const ROOT_USER_NAME = 'root';
 
-/** Whom root's credentials act as, and who owns the root directory. */
+/** The uid and gid that root's credentials act as; they also own the root directory. */
 export interface Owner {
   uid: number;
   gid: number;

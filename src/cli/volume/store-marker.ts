@@ -9,7 +9,7 @@ import type { ObjectStore } from '../../chunk/chunks.ts';
 import { withRetry } from '../../chunk/retry.ts';
 
 const MARKER_KEY = 'janusfs-volume.json';
-/** Short: somebody waits for the command, and an unreachable store should be said soon. */
+/** Short: somebody waits for the command, and should soon hear that the store is unreachable. */
 const RETRY = { retryMs: 5000 };
 
 /**
@@ -30,8 +30,8 @@ export async function claimStore(store: ObjectStore, format: VolumeFormat, signa
 }
 
 /**
- * Checks that a new volume may use the store: nobody's yet, and it takes and gives back an object.
- * @param isOurs the store lies in our own data directory: a mark without a block in it is nobody's.
+ * Checks that a new volume may use the store: it belongs to no volume yet, and an object can be written and read back.
+ * @param isOurs the store lies in our own data directory: a mark in a store without blocks counts for nothing.
  * @throws UserError naming what is in the way.
  */
 export async function checkNewStore(store: ObjectStore, isOurs: boolean, signal: AbortSignal): Promise<void> {

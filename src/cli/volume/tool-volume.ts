@@ -28,7 +28,7 @@ interface ToolCall extends Pick<CommandCall<never>, 'isGiven' | 'env'> {
 }
 
 /**
- * Opens the volume, does `task`, and closes it again. An embedded volume that is not up is started for the time being.
+ * Opens the volume, runs `task`, and closes it again. An embedded volume that is not up is started for that time.
  * @param url the command's argument; left out, --data (or its default) counts.
  * @throws UserError when there is no such volume.
  */
@@ -41,7 +41,7 @@ export async function withVolume(
   if (url !== undefined && call.isGiven('data')) {
     throw new UserError('name the volume by a URL or by --data, not by both', 2);
   }
-  // A tool has nothing to tell but its result; warnings matter.
+  // A tool prints only its result; of the log, only warnings matter.
   const logger = loggerFor({ ...settings, logLevel: settings.logLevel === 'info' ? 'warn' : settings.logLevel });
   const teardown = new Teardown(logger);
   try {

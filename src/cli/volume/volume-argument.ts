@@ -1,4 +1,4 @@
-/** Which volume a command means: a URL, or the data directory of an embedded one. */
+/** Which volume a command is about: a URL, or the data directory of an embedded one. */
 import { UserError } from '../../base/errors.ts';
 
 /** Keeps the password of a Redis out of the command line, where `ps` shows it. */

@@ -20,8 +20,8 @@ import type { Attr, ByteString, Ino } from '../../base/vocabulary.ts';
 import { ROOT_INO, S_IFMT, S_IFREG } from '../../base/vocabulary.ts';
 import type { Context, FileHandle, SetattrChanges, Vfs } from '../../vfs/vfs.ts';
 import { errnoReply } from '../wire/errno-reply.ts';
+import type { FuseMount, MountOptions } from './fuse-mount.ts';
 import { mountedAt } from './mount-point.ts';
-import type { FuseMount, MountOptions } from './mount-vfs.ts';
 
 const PACKAGE = 'fuse-native';
 const VERSION = '2.2.6';

@@ -1,6 +1,6 @@
 /**
- * The place to mount on: found out and cleared without ever touching a mount that might hang. What is mounted where
- * comes from /proc/self/mountinfo; whether a mount lives, a child process tries out.
+ * Checks and clears the mount point without touching a mount that might hang: what is mounted where comes from
+ * /proc/self/mountinfo, and a child process tries whether a mount answers.
  */
 import { lstat, readdir, readFile, readlink, realpath, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -21,7 +21,7 @@ export interface MountedAt {
   deviceMinor: number;
 }
 
-/** Takes one mount layer away lazily. */
+/** Unmounts one layer lazily. */
 export type Detach = (mountPoint: string) => Promise<void>;
 
 /** The topmost mount at exactly this path, or undefined. Reads /proc only. */

@@ -3,12 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { tracer } from '../../base/trace.ts';
 import type { Vfs } from '../../vfs/vfs.ts';
 import { FuseServer } from '../fuse-server.ts';
 import { type Addon, loadAddon } from '../transport/addon.ts';
 import { NativeTransport } from '../transport/native.ts';
 import { PureTransport } from '../transport/pure.ts';
+import { TracedTransport } from '../transport/traced-transport.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { FuseMount, MountOptions } from './fuse-mount.ts';
 import { mountDevice, unmountDevice } from './mount-device.ts';
 import { abortConnection, mountedAt, prepareMountPoint } from './mount-point.ts';
 import { run } from './run-command.ts';
@@ -20,35 +23,6 @@ const UNMOUNT_MS_MAX = 10_000;
 const SYNC_MS_MAX = 5000;
 /** Largest read-ahead; the kernel starts every FUSE mount with 128 KiB, which INIT can only lower. */
 const READ_AHEAD_KIB = 1024;
-
-export interface MountOptions {
-  mountPoint: string;
-  /** First column of mount(8) and df(1). */
-  fsName: string;
-  /** 'auto': native when the addon is there, else pure. */
-  transport: 'auto' | 'native' | 'pure';
-  /** 'raw': the kernel protocol. 'fuse-native': the npm package of that name (see driver-fuse-native.ts for its limits). */
-  driver: 'raw' | 'fuse-native';
-  /** Other users than the one who mounts may use it; permissions are checked either way. */
-  allowOther: boolean;
-  readOnly?: boolean;
-  logger: Logger;
-  /** Log every request. */
-  debug: boolean;
-}
-
-export interface FuseMount {
-  /** Absolute, without symbolic links. */
-  readonly mountPoint: string;
-  readonly transport: 'native' | 'pure' | 'fuse-native';
-  /**
-   * Unmounts cleanly; when it is in use, writes out what the kernel holds, detaches it and ends the connection, so that
-   * processes which still use it get errors and this process can exit. Resolves when `done` does. May be called again.
-   */
-  unmount(): Promise<void>;
-  /** Resolves when the mount is gone, whoever unmounted it, and every handle is released. */
-  readonly done: Promise<void>;
-}
 
 /**
  * Mounts and serves the vfs until unmounted. Resolves when the kernel is connected. The vfs stays the caller's.
@@ -67,7 +41,8 @@ export async function mountVfs(vfs: Vfs, options: MountOptions): Promise<FuseMou
   const mountPoint = await prepareMountPoint(options.mountPoint, detach, options.logger);
   const { fsName, allowOther, readOnly = false } = options;
   const fd = await mountDevice({ mountPoint, fsName, allowOther, readOnly }, addon);
-  const transport = addon !== undefined ? new NativeTransport(addon, fd) : new PureTransport(fd);
+  const device = addon !== undefined ? new NativeTransport(addon, fd) : new PureTransport(fd);
+  const transport = tracer === undefined ? device : new TracedTransport(device, tracer);
   const mount = new RawMount(mountPoint, vfs, transport, addon, options);
   await mount.begin();
   return mount;
@@ -107,7 +82,7 @@ class RawMount implements FuseMount {
     try {
       this.#deviceMinor = (await mountedAt(this.mountPoint))?.deviceMinor;
       this.#server.start();
-      await within(READY_MS_MAX, this.#server.ready, `the kernel did not greet the mount on ${this.mountPoint}`);
+      await within(READY_MS_MAX, this.#server.ready, `the kernel sent no INIT to the mount on ${this.mountPoint}`);
     } catch (error) {
       await this.#force();
       throw error instanceof UserError ? error : new UserError((error as Error).message, 1, { cause: error });

@@ -4,7 +4,7 @@
  */
 import type { Attr, Ino } from '../../base/vocabulary.ts';
 import { S_IFDIR } from '../../base/vocabulary.ts';
-import type { DirEntry, DirHandle } from '../../vfs/vfs.ts';
+import type { DirEntry, DirHandle, Validity } from '../../vfs/vfs.ts';
 import { BODY, type Request } from '../wire/decode.ts';
 import { appendDirent, appendDirentPlus, encodeDirectory, encodeOpen } from '../wire/encode.ts';
 import { IO_BYTES_MAX, OUT_HEADER_BYTES } from '../wire/protocol.ts';
@@ -13,7 +13,7 @@ import { replyDone } from './replies.ts';
 
 const COOKIE_DOT = 1;
 const COOKIE_DOT_DOT = 2;
-/** What an entry needs with a name of 16 bytes: so many are asked for, since those that do not fit are read again. */
+/** Size of an entry with a name of 16 bytes. It decides how many are read: those that do not fit are read again. */
 const ENTRY_BYTES = 40;
 const ENTRY_PLUS_BYTES = 168;
 const ENTRIES_MAX = 1024;
@@ -35,7 +35,7 @@ export function releasedir(session: FuseSession, request: Request): void {
 
 export function fsyncdir(session: FuseSession, request: Request): void {
   const handle = session.dir(request, request.u64(BODY));
-  session.settle(request, session.vfs.directories.fsyncdir(request, handle), replyDone);
+  session.respond(request, session.vfs.directories.fsyncdir(request, handle), replyDone);
 }
 
 export function readdir(session: FuseSession, request: Request): void {
@@ -63,7 +63,7 @@ function list(session: FuseSession, request: Request, plus: boolean): void {
   const entries = session.vfs.directories.readdir(request, handle, cookie > COOKIE_DOT_DOT ? cookie : 0, count);
   const parent = cookie < COOKIE_DOT_DOT ? parentOf(session, request) : 0;
   if (entries instanceof Promise || parent instanceof Promise) {
-    session.settle(request, Promise.all([entries, parent]), (_, __, found) =>
+    session.respond(request, Promise.all([entries, parent]), (_, __, found) =>
       replyPage(session, request, page, ...found),
     );
   } else {
@@ -83,15 +83,15 @@ function replyPage(session: FuseSession, request: Request, page: Page, entries: 
   let at = OUT_HEADER_BYTES;
   if (page.cookie < COOKIE_DOT) at = appendDot(session, page, at, '.', request.ino, COOKIE_DOT);
   if (page.cookie < COOKIE_DOT_DOT) at = appendDot(session, page, at, '..', parent, COOKIE_DOT_DOT);
-  const told: Attr[] = [];
+  const included: Attr[] = [];
   for (const entry of entries) {
     const next = appendEntry(session, request, page, at, entry);
     if (next === 0) break;
     at = next;
-    told.push(entry.attr);
+    included.push(entry.attr);
   }
   const sent = session.send(request, encodeDirectory(session.transport.out, at));
-  if (sent && page.plus) for (const attr of told) session.remember(attr);
+  if (sent && page.plus) for (const attr of included) session.remember(attr);
 }
 
 /**
@@ -105,7 +105,7 @@ function appendDot(session: FuseSession, page: Page, at: number, name: string, i
   return appendDirentPlus(out, at, page.limit, entry, undefined, NOTHING);
 }
 
-const NOTHING = { entrySec: 0, attrSec: 0 };
+const NOTHING: Validity = { entrySec: 0, attrSec: 0 };
 
 function appendEntry(session: FuseSession, request: Request, page: Page, at: number, entry: DirEntry): number {
   const { out } = session.transport;

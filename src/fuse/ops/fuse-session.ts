@@ -2,14 +2,14 @@
  * What the operations of one mount share: the vfs, open handles, what the kernel knows, requests under way, and the way
  * a result becomes a reply.
  *
- *     opcode function: decode, one vfs call -> settle(request, result, reply) -> reply function: encode, send
+ *     opcode function: decode, one vfs call -> respond(request, result, reply) -> reply function: encode, send
  *
- * A plain result is answered at once, without a promise; this is the fast path of cached attributes and data.
+ * A plain result is answered at once, without a promise: the fast path of cached attributes and data.
  */
 import { ERRNO, FsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Attr, Ino } from '../../base/vocabulary.ts';
-import type { DirHandle, FileHandle, Validity, Vfs } from '../../vfs/vfs.ts';
+import type { DirHandle, FileHandle, KernelCache, Validity, Vfs } from '../../vfs/vfs.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Request } from '../wire/decode.ts';
 import { encodeStatus } from '../wire/encode.ts';
@@ -85,8 +85,8 @@ export class FuseSession {
   readonly dirs = new Map<number, DirHandle>();
   /** Requests that wait for the vfs, by unique id. */
   readonly pending = new Map<number, Request>();
-  /** Makes the kernel drop all it holds; set once there is somebody to tell it. */
-  expireAll: () => void = () => {};
+  /** Makes the kernel drop what it holds; set once there is somebody to tell it. */
+  kernelCache: KernelCache | undefined;
   protocol: Protocol = { minor: 0, flags: 0, flags2: 0, entrySecMax: 0 };
 
   constructor(options: SessionOptions) {
@@ -96,8 +96,8 @@ export class FuseSession {
     this.debug = options.debug;
   }
 
-  /** Answers a request with a vfs call's result, now if it is there already. `failed` answers what it rejects with. */
-  settle<T>(
+  /** Answers a request with a vfs call's result: now if the result is there, else when it is. `failed` answers a rejection. */
+  respond<T>(
     request: Request,
     result: T | Promise<T>,
     reply: (session: FuseSession, request: Request, value: T) => void,
@@ -120,28 +120,39 @@ export class FuseSession {
       });
   }
 
-  /** Answers a request that waits with EINTR; what it asked for goes on, and its result is dropped. */
-  letGo(key: number, request: Request): void {
+  /** Answers a waiting request with EINTR; the work goes on, and its result is dropped. */
+  abandon(key: number, request: Request): void {
     if (this.pending.get(key) !== request) return;
     this.pending.delete(key);
-    request.interrupt();
     this.sendStatus(request, ERRNO.EINTR);
   }
 
-  /** Takes the request off the list. @returns true when letGo() has answered it already. */
+  /** Takes the request off the list. @returns true when abandon() has answered it already. */
   #answered(key: number, request: Request): boolean {
     if (this.pending.get(key) !== request) return true;
     this.pending.delete(key);
     return false;
   }
 
-  /** The result of a request whose caller was let go: handles are given back, and the kernel believes nothing of it. */
+  /**
+   * The result of a request whose caller was let go: handles are released, and the kernel is told nothing of it.
+   * A late LOOKUP leaves nothing to undo: the kernel's references are counted when it takes the reply.
+   */
   #tooLate(request: Request, value: unknown): void {
     if (LOOKS_ONLY.has(request.opcode)) return;
     const handle = (value as { handle?: FileHandle } | undefined)?.handle;
-    if (handle !== undefined) void this.vfs.files.release(request, handle);
+    if (handle !== undefined) this.giveBack(request, handle);
     // Too rare to tell what exactly it has changed.
-    if (request.opcode !== OP.OPEN) this.expireAll();
+    if (request.opcode !== OP.OPEN) this.kernelCache?.expireAll();
+  }
+
+  /** Releases a handle that the kernel never got. */
+  giveBack(request: Request, handle: FileHandle): void {
+    // The lost reply may have told the kernel to drop its pages of the inode, and the vfs counts on that.
+    void this.kernelCache?.invalidateInode(handle.ino, 0, 0);
+    this.vfs.files.release(request, handle)?.catch((error: unknown) => {
+      this.logger.error({ ino: handle.ino, error: String(error) }, 'releasing an unused handle failed');
+    });
   }
 
   fail(request: Request, error: unknown): void {

@@ -15,12 +15,12 @@ function openFile(session: FuseSession, request: Request, named: boolean) {
 
 export function getattr(session: FuseSession, request: Request): void {
   const handle = openFile(session, request, (request.u32(BODY) & GETATTR_FH) !== 0);
-  session.settle(request, session.vfs.attributes.getattr(request, request.ino, handle), replyAttr);
+  session.respond(request, session.vfs.attributes.getattr(request, request.ino, handle), replyAttr);
 }
 
 export function statx(session: FuseSession, request: Request): void {
   const handle = openFile(session, request, (request.u32(BODY) & GETATTR_FH) !== 0);
-  session.settle(request, session.vfs.attributes.getattr(request, request.ino, handle), replyStatx);
+  session.respond(request, session.vfs.attributes.getattr(request, request.ino, handle), replyStatx);
 }
 
 function replyStatx(session: FuseSession, request: Request, attr: Attr): void {
@@ -38,7 +38,7 @@ export function setattr(session: FuseSession, request: Request): void {
   if (valid & FATTR.ATIME) changes.atime = time(request, BODY + 8, BODY + 14, valid & FATTR.ATIME_NOW);
   if (valid & FATTR.MTIME) changes.mtime = time(request, BODY + 10, BODY + 15, valid & FATTR.MTIME_NOW);
   if (valid & FATTR.KILL_SUIDGID) changes.killPriv = true;
-  session.settle(request, session.vfs.attributes.setattr(request, request.ino, changes, handle), replyAttr);
+  session.respond(request, session.vfs.attributes.setattr(request, request.ino, changes, handle), replyAttr);
 }
 
 function time(request: Request, secondsAt: number, nanosecondsAt: number, now: number): Timestamp | 'now' {
@@ -46,7 +46,7 @@ function time(request: Request, secondsAt: number, nanosecondsAt: number, now: n
 }
 
 export function statfs(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.attributes.statfs(request), (_, __, space) => {
+  session.respond(request, session.vfs.attributes.statfs(request), (_, __, space) => {
     session.send(request, encodeStatfs(session.transport.out, space));
   });
 }
@@ -59,18 +59,18 @@ export function setxattr(session: FuseSession, request: Request): void {
   const valueAt = nameAt + name.length + 1;
   if (valueAt + size > request.end) throw new FsError('EINVAL', 'setxattr', 'the value is cut off');
   const value = request.copy(valueAt, size);
-  session.settle(request, session.vfs.attributes.setxattr(request, request.ino, name, value, flags), replyDone);
+  session.respond(request, session.vfs.attributes.setxattr(request, request.ino, name, value, flags), replyDone);
 }
 
 export function getxattr(session: FuseSession, request: Request): void {
   const room = request.u32(BODY);
   const value = session.vfs.attributes.getxattr(request, request.ino, request.lastName(48));
-  session.settle(request, value, (_, __, found) => replySized(session, request, found, room));
+  session.respond(request, value, (_, __, found) => replySized(session, request, found, room));
 }
 
 export function listxattr(session: FuseSession, request: Request): void {
   const room = request.u32(BODY);
-  session.settle(request, session.vfs.attributes.listxattr(request, request.ino), (_, __, names) => {
+  session.respond(request, session.vfs.attributes.listxattr(request, request.ino), (_, __, names) => {
     replySized(session, request, Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1'), room);
   });
 }
@@ -83,10 +83,10 @@ function replySized(session: FuseSession, request: Request, data: Buffer, room: 
 }
 
 export function removexattr(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.attributes.removexattr(request, request.ino, request.lastName(40)), replyDone);
+  session.respond(request, session.vfs.attributes.removexattr(request, request.ino, request.lastName(40)), replyDone);
 }
 
-/** No reply. */
+/** The kernel expects no reply. */
 export function forget(session: FuseSession, request: Request): void {
   forgetOne(session, request.ino, request.u64(BODY));
 }

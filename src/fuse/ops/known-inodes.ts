@@ -36,23 +36,23 @@ export class KnownInodes {
     return ino === ROOT_INO || this.#references.has(ino);
   }
 
-  /** The directory's parent as last told to the kernel; undefined when that was never. */
+  /** The directory's parent as the kernel was last told; undefined when it never was. */
   parentOf(ino: Ino): Ino | undefined {
     return ino === ROOT_INO ? ROOT_INO : this.#parents.get(ino);
   }
 
-  /** All known inodes but the root; inodes that come meanwhile may be among them. */
+  /** All known inodes but the root; inodes that become known meanwhile may be among them. */
   inos(): IterableIterator<Ino> {
     return this.#references.keys();
   }
 }
 
-/** Invalidations remembered one by one; beyond it all requests under way count as overtaken. */
+/** Invalidations remembered one by one; with more, all requests under way count as overtaken. */
 const REMEMBERED_MAX = 4096;
 
 /**
- * Tells whether an inode was invalidated after a request began. The reply to such a request may carry what was true
- * before: it is sent with no validity, or the kernel would keep it for the whole, long time-out.
+ * Tells whether an inode was invalidated after a request began. The reply to such a request may be stale, so it is sent
+ * with no validity: the kernel would otherwise keep it for the whole time-out.
  */
 export class OvertakenGuard {
   /** Grows with every invalidation; a request notes it when it begins. */

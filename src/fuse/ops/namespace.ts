@@ -11,9 +11,9 @@ import { replyCreate, replyData, replyDone, replyEntry, replyInode } from './rep
 
 export function lookup(session: FuseSession, request: Request): void {
   const name = request.lastName(40);
-  if (name === '.') session.settle(request, session.vfs.names.lookup(request, request.ino, name), replyEntry);
-  else if (name === '..') session.settle(request, lookupParent(session, request), replyInode);
-  else session.settle(request, session.vfs.names.lookup(request, request.ino, name), replyEntry, replyMissing);
+  if (name === '.') session.respond(request, session.vfs.names.lookup(request, request.ino, name), replyEntry);
+  else if (name === '..') session.respond(request, lookupParent(session, request), replyInode);
+  else session.respond(request, session.vfs.names.lookup(request, request.ino, name), replyEntry, replyMissing);
 }
 
 /** The kernel remembers that a name is not there: entry 0 with a validity. Without a validity, plain ENOENT. */
@@ -33,12 +33,12 @@ async function lookupParent(session: FuseSession, request: Request): Promise<Att
 export function mknod(session: FuseSession, request: Request): void {
   const name = request.lastName(56);
   const made = session.vfs.names.mknod(request, request.ino, name, request.u32(BODY), request.u32(BODY + 1));
-  session.settle(request, made, replyEntry);
+  session.respond(request, made, replyEntry);
 }
 
 export function mkdir(session: FuseSession, request: Request): void {
   const name = request.lastName(48);
-  session.settle(request, session.vfs.names.mkdir(request, request.ino, name, request.u32(BODY)), replyEntry);
+  session.respond(request, session.vfs.names.mkdir(request, request.ino, name, request.u32(BODY)), replyEntry);
 }
 
 export function symlink(session: FuseSession, request: Request): void {
@@ -47,24 +47,24 @@ export function symlink(session: FuseSession, request: Request): void {
   const length = request.zeroAfter(targetAt) - targetAt;
   if (length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
   const target = request.copy(targetAt, length);
-  session.settle(request, session.vfs.names.symlink(request, request.ino, name, target), replyEntry);
+  session.respond(request, session.vfs.names.symlink(request, request.ino, name, target), replyEntry);
 }
 
 export function readlink(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.names.readlink(request, request.ino), replyData);
+  session.respond(request, session.vfs.names.readlink(request, request.ino), replyData);
 }
 
 export function link(session: FuseSession, request: Request): void {
   const name = request.lastName(48);
-  session.settle(request, session.vfs.names.link(request, request.u64(BODY), request.ino, name), replyEntry);
+  session.respond(request, session.vfs.names.link(request, request.u64(BODY), request.ino, name), replyEntry);
 }
 
 export function unlink(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.names.unlink(request, request.ino, request.lastName(40)), replyDone);
+  session.respond(request, session.vfs.names.unlink(request, request.ino, request.lastName(40)), replyDone);
 }
 
 export function rmdir(session: FuseSession, request: Request): void {
-  session.settle(request, session.vfs.names.rmdir(request, request.ino, request.lastName(40)), replyDone);
+  session.respond(request, session.vfs.names.rmdir(request, request.ino, request.lastName(40)), replyDone);
 }
 
 export function rename(session: FuseSession, request: Request): void {
@@ -82,7 +82,7 @@ function renameFrom(session: FuseSession, request: Request, namesAt: number, fla
   const name = request.name(namesAt);
   const newName = request.name(namesAt + name.length + 1);
   const newParent = request.u64(BODY);
-  session.settle(
+  session.respond(
     request,
     session.vfs.names.rename(request, { parent: request.ino, name, newParent, newName, mode }),
     replyDone,
@@ -93,12 +93,12 @@ function renameFrom(session: FuseSession, request: Request, namesAt: number, fla
 export function create(session: FuseSession, request: Request): void {
   const name = request.lastName(56);
   const created = session.vfs.files.create(request, request.ino, name, request.u32(BODY + 1), request.u32(BODY));
-  session.settle(request, created, replyCreated);
+  session.respond(request, created, replyCreated);
 }
 
 export function tmpfile(session: FuseSession, request: Request): void {
   const made = session.vfs.files.tmpfile(request, request.ino, request.u32(BODY + 1), request.u32(BODY));
-  session.settle(request, made, replyTmpfile);
+  session.respond(request, made, replyTmpfile);
 }
 
 function replyCreated(session: FuseSession, request: Request, created: Awaited<ReturnType<VfsFiles['create']>>): void {

@@ -47,12 +47,12 @@ import {
 import { replyDone } from './replies.ts';
 
 /**
- * Decodes a request, makes one vfs call and answers, now or when the call's promise settles. What it throws is answered
- * as an error.
+ * Decodes a request, makes one vfs call and answers, now or when the call's promise resolves. What it throws is
+ * answered as an error.
  */
 export type Operation = (session: FuseSession, request: Request) => void;
 
-const TABLE = new Map<number, Operation>([
+const TABLE: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [OP.LOOKUP, lookup],
   [OP.FORGET, forget],
   [OP.GETATTR, getattr],

@@ -1,8 +1,8 @@
-/** Reply functions for FuseSession.settle: each encodes one kind of result, sends it and keeps the session's books. */
+/** Reply functions for FuseSession.respond: each encodes one kind of result, sends it and updates the session's tables. */
 import type { Attr, Entry } from '../../base/vocabulary.ts';
 import type { FileHandle } from '../../vfs/vfs.ts';
 import type { Request } from '../wire/decode.ts';
-import { encodeAttr, encodeCreate, encodeDataHeader, encodeEntry, encodeOpen } from '../wire/encode.ts';
+import { encodeCreate, encodeDataHeader, encodeEntry, encodeFuseAttr, encodeOpen } from '../wire/encode.ts';
 import { FOPEN_KEEP_CACHE, FOPEN_NOFLUSH } from '../wire/protocol.ts';
 import type { FuseSession } from './fuse-session.ts';
 
@@ -15,7 +15,7 @@ export function replyDone(session: FuseSession, request: Request): void {
 }
 
 export function replyAttr(session: FuseSession, request: Request, attr: Attr): void {
-  session.send(request, encodeAttr(session.transport.out, attr, session.validity(request, attr.ino)));
+  session.send(request, encodeFuseAttr(session.transport.out, attr, session.validity(request, attr.ino)));
 }
 
 /** An entry of the directory that the request names. */
@@ -68,7 +68,5 @@ function openFlags(handle: FileHandle, keepCache: boolean): number {
 /** The caller was interrupted before it got its handle: the kernel will not release what it never had. */
 function dropHandle(session: FuseSession, request: Request, handle: FileHandle): void {
   session.files.delete(handle.id);
-  session.vfs.files.release(request, handle)?.catch((error: unknown) => {
-    session.logger.error({ ino: handle.ino, error: String(error) }, 'releasing an unused handle failed');
-  });
+  session.giveBack(request, handle);
 }

@@ -28,7 +28,7 @@ export interface Addon {
   receiveDescriptor(socket: number): number;
 }
 
-/** Answers the addon, or the reason why it cannot be used. Loaded once per process by Node. */
+/** Returns the addon, or the reason why it cannot be used. Loaded once per process by Node. */
 export function loadAddon(): { addon: Addon } | { reason: string } {
   try {
     const addon = requireAddon() as Addon;

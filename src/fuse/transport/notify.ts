@@ -19,7 +19,7 @@ import type { Transport } from './transport.ts';
 
 const WAIT_MS_MAX = 1000;
 const BATCH_MESSAGES = 64;
-/** Beyond it everything the kernel holds expires, which needs no queue. */
+/** With more, everything the kernel holds expires, which needs no queue. */
 const QUEUE_MESSAGES_MAX = 65_536;
 const DONE = Promise.resolve();
 

@@ -16,9 +16,9 @@ const POOL_THREADS_DEFAULT = 4;
 const READERS_MAX = 4;
 const { errno: ERRNO } = constants;
 /** EAGAIN and EINTR say nothing; ENOENT: the request was interrupted before it reached us. */
-const RETRY = new Set(['EAGAIN', 'EINTR', 'ENOENT']);
+const RETRY: ReadonlySet<string> = new Set(['EAGAIN', 'EINTR', 'ENOENT']);
 
-/** Readers for a pool: a quarter of it, so that work which a request waits for always finds a thread. */
+/** Readers for a pool: a quarter of it, so that the work of a request always finds a thread. */
 export function readersForPool(poolSize: string | undefined): number {
   const threads = Number(poolSize ?? POOL_THREADS_DEFAULT);
   return Math.max(
@@ -100,7 +100,7 @@ export class PureTransport implements Transport {
     });
   }
 
-  /** The end is told when the last reader is back: only then may the descriptor's number be given away. */
+  /** The end is reported when the last reader has returned: only then may the descriptor's number be reused. */
   #readerEnded(errno: number, events: TransportEvents): void {
     this.#reading--;
     if (this.#endErrno === 0) this.#endErrno = errno;

@@ -52,9 +52,11 @@ export class Request implements Context {
   readonly since: number;
   /** Bytes, extensions not counted. */
   readonly end: number;
+  /** The kernel has told that the caller got a signal while it waited. */
+  interrupted = false;
+  /** An OPEN that changes content. */
+  truncates = false;
   readonly #input: WireBuffer;
-  #interrupt: FsError | undefined;
-  #controller: AbortController | undefined;
 
   constructor(input: WireBuffer, since: number) {
     const words = input.words;
@@ -75,22 +77,6 @@ export class Request implements Context {
   /** Identifies the request while it is unanswered; what is sent again keeps its key. */
   get key(): number {
     return uniqueKey(this.uniqueLow, this.uniqueHigh);
-  }
-
-  /** Made on demand: few calls wait, and an AbortController costs more than a cached getattr. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#interrupt !== undefined) this.#controller.abort(this.#interrupt);
-    return this.#controller.signal;
-  }
-
-  /** The kernel has told that the caller got a signal. */
-  interrupted = false;
-
-  /** The caller is being killed, or the mount ends: what waits for `signal` stops with EINTR. */
-  interrupt(): void {
-    this.#interrupt ??= new FsError('EINTR', opcodeName(this.opcode), 'interrupted');
-    this.#controller?.abort(this.#interrupt);
   }
 
   u32(word: number): number {

@@ -63,7 +63,7 @@ export function encodeDataHeader(out: WireBuffer, length: number): number {
   return OUT_HEADER_BYTES;
 }
 
-export function encodeAttr(out: WireBuffer, attr: Attr, validity: Validity): number {
+export function encodeFuseAttr(out: WireBuffer, attr: Attr, validity: Validity): number {
   const { words } = out;
   putSeconds(words, BODY, BODY + 2, validity.attrSec);
   words[BODY + 3] = 0;

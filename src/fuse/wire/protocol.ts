@@ -83,7 +83,9 @@ export const OP = {
   COPY_FILE_RANGE_64: 53,
 } as const;
 
-const OPCODE_NAMES = new Map<number, string>(Object.entries(OP).map(([name, opcode]) => [opcode, name.toLowerCase()]));
+const OPCODE_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(OP).map(([name, opcode]) => [opcode, name.toLowerCase()]),
+);
 
 /** The opcode's name for messages, in lower case. */
 export function opcodeName(opcode: number): string {

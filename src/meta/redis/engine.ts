@@ -8,6 +8,7 @@
  */
 import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { tracer } from '../../base/trace.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
 import type { ScriptSchema } from '../schema/script-schema.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
@@ -71,6 +72,7 @@ export class Engine {
    */
   command(name: string, args: Argument[]): Promise<Reply> {
     if (this.#fenced) return Promise.reject(new SessionLostError(name));
+    tracer?.roundTrip(name);
     return this.connection.call(name, args).catch((error: Error) => {
       throw this.#failure(name, error);
     });
@@ -132,11 +134,13 @@ export class Engine {
 
   /** @param args those of EVALSHA. */
   async #run(name: string, args: Argument[]): Promise<Reply> {
+    tracer?.roundTrip(name);
     try {
       return await this.connection.call('EVALSHA', args);
     } catch (error) {
       if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw this.#failure(name, error as Error);
     }
+    tracer?.roundTrip(name);
     try {
       return await this.connection.call('EVAL', [this.#scripts.get(name).source, ...args.slice(1)]);
     } catch (error) {

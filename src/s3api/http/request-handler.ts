@@ -1,6 +1,7 @@
 /** Runs each HTTP request to its reply, counts those in progress, logs what failed. */
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { traceRequest } from '../../base/trace.ts';
 import { UserDirectory } from '../auth/user-directory.ts';
 import { S3Error, type S3ErrorCode, toS3Error } from '../protocol/s3-error.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
@@ -59,6 +60,7 @@ export class RequestHandler {
     const ids = { requestId: this.#ids.next(), hostId: this.#ids.hostId };
     const reply: ReplyContext = { response, method, ...ids, unreadBody: undefined };
     const exchange = new Exchange(this.#options, message, response, reply.requestId, expectsContinue);
+    traceRequest(message, response, exchange);
     if (this.#closing) response.setHeader('Connection', 'close');
     try {
       const answer = await exchange.answer(this.#users);

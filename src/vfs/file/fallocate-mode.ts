@@ -6,7 +6,7 @@ const ZERO_RANGE = 0x10;
 
 export type FallocateMode = 'extend' | 'keep-size' | 'punch' | 'zero' | 'zero-keep-size';
 
-const MODES = new Map<number, FallocateMode>([
+const MODES: ReadonlyMap<number, FallocateMode> = new Map<number, FallocateMode>([
   [0, 'extend'],
   [KEEP_SIZE, 'keep-size'],
   [PUNCH_HOLE | KEEP_SIZE, 'punch'],

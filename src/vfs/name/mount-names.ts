@@ -25,12 +25,14 @@ const ESCAPE = '%~';
 const FILE = `${ESCAPE}file:`;
 const DIRECTORY = `${ESCAPE}dir:`;
 const RESERVED = 'names that start with %~ are reserved for what S3 keys need';
-const SPECIAL = new Map<ByteString, ByteString>([
+const SPECIAL: ReadonlyMap<ByteString, ByteString> = new Map([
   ['.', `${ESCAPE}dot`],
   ['..', `${ESCAPE}dotdot`],
   ['', `${ESCAPE}empty`],
 ]);
-const SPECIAL_BACK = new Map([...SPECIAL].map(([stored, shown]) => [shown, stored]));
+const SPECIAL_BACK: ReadonlyMap<ByteString, ByteString> = new Map(
+  [...SPECIAL].map(([stored, shown]) => [shown, stored]),
+);
 
 /** Tells under which name the mount shows an entry. Never '', '.' or '..'; different entries of a directory differ. */
 export function encodeMountName(name: ByteString, younger: boolean, isDirectory: boolean): ByteString {

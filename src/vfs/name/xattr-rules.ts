@@ -5,7 +5,7 @@ import type { Context } from '../vfs.ts';
 
 const XATTR_CREATE = 1;
 const XATTR_REPLACE = 2;
-const NAMESPACES = ['user.', 'trusted.', 'security.'];
+const NAMESPACES: readonly string[] = ['user.', 'trusted.', 'security.'];
 
 /**
  * Checks name and namespace.

@@ -55,7 +55,7 @@ export function filesThere(directory: string): LogFile[] {
  * The one manifest that the files allow: one snapshot, and commands that begin with its number without a gap, or one
  * file of them. Several snapshots, or commands from before the only one, are what a rewrite leaves in more than one way.
  */
-export function onlyStory(files: readonly LogFile[]): LogFile[] | undefined {
+export function onlySequence(files: readonly LogFile[]): LogFile[] | undefined {
   const [base, ...others] = files.filter(({ type }) => type === 'b');
   const incremental = files.filter(({ type }) => type === 'i');
   if (base === undefined || others.length > 0) return undefined;

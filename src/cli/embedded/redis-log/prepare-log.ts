@@ -4,10 +4,10 @@
  *
  *     what a cut leaves                                      what is done
  *     incomplete, zero or senseless end, nothing after it    moved into a file beside the log; the start goes on
- *     manifest empty, torn or gone                           written again when the files tell one story
+ *     manifest empty, torn or gone                           written again when the files form one sequence
  *     files of a rewrite that did not end                    removed; a new file that the manifest lacks is added
  *     a damaged byte below the durable length, or with
- *     whole commands after it; several stories               nothing is changed: one line with the command to go on
+ *     whole commands after it; several sequences             nothing is changed: one line with the command to go on
  */
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ import {
   type LogFile,
   MANIFEST_NAME,
   manifestText,
-  onlyStory,
+  onlySequence,
   readManifest,
 } from './manifest.ts';
 import { bytesFrom, type Scan, scanLog } from './scan.ts';
@@ -56,7 +56,7 @@ function mendLog(directory: string, logger: Logger): void {
   if (statSync(single, { throwIfNoEntry: false })?.isFile()) mendEnds(directory, directory, [LOG_NAME], logger);
   const hasParts = statSync(parts, { throwIfNoEntry: false })?.isDirectory() === true;
   if (hasParts) {
-    const files = settledManifest(directory, parts, existsSync(single), logger);
+    const files = mendManifest(directory, parts, existsSync(single), logger);
     mendEnds(
       directory,
       parts,
@@ -69,7 +69,7 @@ function mendLog(directory: string, logger: Logger): void {
 }
 
 /** The files that the log consists of, after the manifest says so. */
-function settledManifest(directory: string, parts: string, hasSingle: boolean, logger: Logger): LogFile[] {
+function mendManifest(directory: string, parts: string, hasSingle: boolean, logger: Logger): LogFile[] {
   const path = join(parts, MANIFEST_NAME);
   const manifest = readManifest(parts);
   const there = filesThere(parts);
@@ -81,12 +81,15 @@ function settledManifest(directory: string, parts: string, hasSingle: boolean, l
       syncDirectory(parts);
       return [];
     }
-    const story = hasSingle ? undefined : onlyStory(there);
-    if (story === undefined) throw new UserError(severalStories(directory, parts, there, hasSingle));
-    requireSnapshot(directory, parts, story);
-    replaceFile(path, manifestText(story), 0o644);
-    logger.warn({ file: path, files: story.length }, 'the manifest of the log of Redis was lost; it is written again');
-    return story;
+    const sequence = hasSingle ? undefined : onlySequence(there);
+    if (sequence === undefined) throw new UserError(ambiguousFiles(directory, parts, there, hasSingle));
+    requireSnapshot(directory, parts, sequence);
+    replaceFile(path, manifestText(sequence), 0o644);
+    logger.warn(
+      { file: path, files: sequence.length },
+      'the manifest of the log of Redis was lost; it is written again',
+    );
+    return sequence;
   }
   requireSnapshot(directory, parts, manifest);
   const missing = manifest.filter(({ name, type }) => type === 'i' && !existsSync(join(parts, name)));
@@ -95,7 +98,7 @@ function settledManifest(directory: string, parts: string, hasSingle: boolean, l
   if (unnamed.length === 0) return manifest;
   const last = Math.max(...manifest.filter(({ type }) => type === 'i').map(({ seq }) => seq));
   if (!unnamed.every(({ seq }, i) => seq === last + 1 + i)) {
-    throw new UserError(severalStories(directory, parts, there, hasSingle));
+    throw new UserError(ambiguousFiles(directory, parts, there, hasSingle));
   }
   const all = [...manifest, ...unnamed];
   replaceFile(path, manifestText(all), 0o644);
@@ -165,7 +168,7 @@ function makeMissing(
   }
 }
 
-function severalStories(directory: string, parts: string, there: readonly LogFile[], hasSingle: boolean): string {
+function ambiguousFiles(directory: string, parts: string, there: readonly LogFile[], hasSingle: boolean): string {
   const base = there.findLast(({ type }) => type === 'b');
   const incremental = there.filter(({ type }) => type === 'i');
   const wanted =

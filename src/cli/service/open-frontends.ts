@@ -7,8 +7,9 @@ import type { User } from '../../base/vocabulary.ts';
 import { createChunkStore } from '../../chunk/chunk-store.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
 import type { Settings } from '../../config.ts';
+import type { FuseMount } from '../../fuse/mount/fuse-mount.ts';
 import { mountedAt } from '../../fuse/mount/mount-point.ts';
-import { type FuseMount, mountVfs } from '../../fuse/mount/mount-vfs.ts';
+import { mountVfs } from '../../fuse/mount/mount-vfs.ts';
 import type { Meta } from '../../meta/meta.ts';
 import { openMeta } from '../../meta/open-meta.ts';
 import { startGateway } from '../../s3api/start-gateway.ts';
@@ -41,7 +42,7 @@ export interface GatewayRequest extends ListenAddress {
   domain: string | undefined;
 }
 
-export interface DoorsRequest {
+export interface FrontendsRequest {
   url: string;
   /** What `status` shows: up, mount, gateway, serve. */
   kind: string;
@@ -58,7 +59,7 @@ export interface DoorsRequest {
   data?: string;
 }
 
-export interface OpenDoors {
+export interface OpenFrontends {
   /** Absolute, without symbolic links. */
   mountPoint: string | undefined;
   endpoint: string | undefined;
@@ -74,12 +75,12 @@ export interface OpenDoors {
  * leaves nothing behind.
  * @throws UserError for what the user can mend: volume, store, mount point, address.
  */
-export async function openDoors(
-  request: DoorsRequest,
+export async function openFrontends(
+  request: FrontendsRequest,
   logger: Logger,
   teardown: Teardown,
   stop: AbortSignal,
-): Promise<OpenDoors> {
+): Promise<OpenFrontends> {
   const { meta, vfs } = await openFileSystem(request, logger, teardown, stop);
   stop.throwIfAborted();
   const fenced = new Promise<void>((resolve) => meta.events.on('fenced', () => resolve()));
@@ -99,7 +100,7 @@ export async function openDoors(
 }
 
 async function openFileSystem(
-  request: DoorsRequest,
+  request: FrontendsRequest,
   logger: Logger,
   teardown: Teardown,
   stop: AbortSignal,
@@ -178,7 +179,7 @@ async function openGateway(
 async function openMount(
   vfs: Vfs,
   meta: Meta,
-  request: DoorsRequest,
+  request: FrontendsRequest,
   wanted: MountRequest,
   logger: Logger,
   teardown: Teardown,
@@ -210,7 +211,7 @@ async function openMount(
     const forget = registerMount(known);
     teardown.add('mount registry', async () => forget(), forget);
   } catch (error) {
-    // Only `info PATH` and `umount` lose something: they then need to be told the volume, or do not wait.
+    // Only `info PATH` and `umount` lose something: the one must be told the volume, the other does not wait.
     logger.warn({ error: (error as Error).message }, 'cannot note the mount for other commands');
   }
   return mount;
@@ -226,7 +227,7 @@ async function makeMountPoint(path: string): Promise<void> {
   }
 }
 
-/** Takes the mount out of the tree without waiting for anything. */
+/** Detaches the mount without waiting for anything. */
 function detachNow(mountPoint: string): void {
   const [command, ...args] = process.getuid?.() === 0 ? ['umount', '-l'] : ['fusermount3', '-u', '-z'];
   spawnSync(command!, [...args, mountPoint], { stdio: 'ignore', timeout: DETACH_MS_MAX });

@@ -18,10 +18,10 @@ export const MAIN = join(dirname(dirname(dirname(fileURLToPath(import.meta.url))
 const READY_MS = 120_000;
 const STOP_MS = 60_000;
 
-export const ACCESS_KEY = 'cross-door-root';
-export const SECRET_KEY = 'cross-door-secret-key';
+export const ACCESS_KEY = 'cross-frontend-root';
+export const SECRET_KEY = 'cross-frontend-secret-key';
 
-export interface DoorsOptions {
+export interface UpOptions {
   /** Use this data directory (a restart) instead of a fresh one. */
   root?: string;
   /** Extra flags of `up`. */
@@ -30,7 +30,7 @@ export interface DoorsOptions {
 }
 
 /** One running `up` and what reaches it. */
-export class Doors {
+export class RunningUp {
   /** Directory that holds the data directory, the mount point and scratch space. */
   readonly root: string;
   readonly data: string;
@@ -102,13 +102,13 @@ export function s3Client(endpoint: string, accessKeyId: string, secretAccessKey:
 }
 
 /** Starts `janusfs up` and waits for its ready line. */
-export async function openDoors(options: DoorsOptions = {}): Promise<Doors> {
-  const root = options.root ?? mkdtempSync(join(tmpdir(), 'janusfs-doors-'));
+export async function startUp(options: UpOptions = {}): Promise<RunningUp> {
+  const root = options.root ?? mkdtempSync(join(tmpdir(), 'janusfs-up-'));
   const args = ['up', '--data', join(root, 'data'), '--mount', join(root, 'mnt'), '--listen', '127.0.0.1:0'];
   const started = await startMain([...args, ...(options.flags ?? [])], options.env);
   const endpoint = /http:\/\/\S+/.exec(started.ready)?.[0];
   if (endpoint === undefined) throw new Error(`no endpoint in the ready line: ${started.ready}`);
-  return new Doors(root, endpoint, started.child, started.stderr);
+  return new RunningUp(root, endpoint, started.child, started.stderr);
 }
 
 export interface Started {

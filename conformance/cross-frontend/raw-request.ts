@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { request } from 'node:http';
-import { ACCESS_KEY, SECRET_KEY } from './doors.ts';
+import { ACCESS_KEY, SECRET_KEY } from './running-up.ts';
 
 /**
  * Headers of a SigV4-signed request whose path goes out byte for byte: SDKs and URL parsers fold `//`, `.` and `..`

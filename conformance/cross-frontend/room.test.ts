@@ -3,22 +3,22 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { type Doors, openDoors, shell } from './doors.ts';
+import { type RunningUp, shell, startUp } from './running-up.ts';
 
 const skip = spawnSync('python3', ['-c', 'import ctypes']).status === 0 ? false : 'python3 is missing';
 
-let doors: Doors;
+let up: RunningUp;
 before(async () => {
-  doors = await openDoors();
-  await mkdir(doors.at('room'));
+  up = await startUp();
+  await mkdir(up.at('room'));
 });
-after(() => doors?.end());
+after(() => up?.end());
 
 test('F1: st_blocks and SEEK_HOLE tell of data in blocks of 4 KiB, as on a disk', {
   skip,
   timeout: 170_000,
 }, async () => {
-  await mkdir(doors.scratch('disk'));
+  await mkdir(up.scratch('disk'));
   await shell(`python3 - <<'PROGRAM'
 import ctypes, os, random
 libc = ctypes.CDLL(None, use_errno=True)
@@ -26,7 +26,7 @@ BLOCK = 4096
 class Both:
     """One history on two file systems. Data is synced first: a disk allocates late."""
     def __init__(self, name):
-        self.fds = [os.open(f'{base}/{name}', os.O_RDWR | os.O_CREAT) for base in ('${doors.at('room')}', '${doors.scratch('disk')}')]
+        self.fds = [os.open(f'{base}/{name}', os.O_RDWR | os.O_CREAT) for base in ('${up.at('room')}', '${up.scratch('disk')}')]
     def run(self, action):
         for fd in self.fds: action(fd)
     def check(self, what):
@@ -66,7 +66,7 @@ test('F1: sparse files stay sparse for du, tar and rsync, and df moves by what d
   skip,
   timeout: 120_000,
 }, async () => {
-  const lines = await shell(`set -e; cd ${doors.at('room')}; mkdir s; cd s
+  const lines = await shell(`set -e; cd ${up.at('room')}; mkdir s; cd s
     used() { df -k --output=used . | tail -1; }
     before=$(used); truncate -s 512M a; printf x | dd of=a bs=1 seek=300000000 conv=notrunc status=none; sync a
     du -k a | cut -f1; echo $(( $(used) - before ))
@@ -82,14 +82,14 @@ test('F1: sparse files stay sparse for du, tar and rsync, and df moves by what d
 });
 
 test('F2: a preallocated or zeroed range is a hole until it is written', { skip, timeout: 60_000 }, async () => {
-  const lines = await shell(`set -e; cd ${doors.at('room')}; fallocate -l 1M pre; sync pre; stat -c '%s %b' pre
+  const lines = await shell(`set -e; cd ${up.at('room')}; fallocate -l 1M pre; sync pre; stat -c '%s %b' pre
     dd if=/dev/urandom of=pre bs=64k count=2 conv=notrunc,fsync status=none; stat -c '%s %b' pre
     fallocate -z -o 64k -l 64k pre; stat -c '%s %b' pre; dd if=pre bs=64k skip=1 count=1 status=none | tr -d '\\0' | wc -c`);
   assert.deepEqual(lines.trim().split('\n'), ['1048576 0', '1048576 256', '1048576 128', '0']);
 });
 
 test('F4: what cannot be stored is ENOSPC, a file that cannot exist EFBIG', { skip, timeout: 60_000 }, async () => {
-  await shell(`cd ${doors.at('room')} && python3 - <<'PROGRAM'
+  await shell(`cd ${up.at('room')} && python3 - <<'PROGRAM'
 import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
 fd = os.open('huge', os.O_RDWR | os.O_CREAT)

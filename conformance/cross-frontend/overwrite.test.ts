@@ -14,29 +14,29 @@ import {
 import { type RedisServer, redisServer } from '../../test/support/redis-server.ts';
 import {
   ACCESS_KEY,
-  type Doors,
-  openDoors,
+  type RunningUp,
   runMain,
   SECRET_KEY,
   type Started,
   s3Client,
   shell,
   startMain,
+  startUp,
   stopChild,
-} from './doors.ts';
+} from './running-up.ts';
 
-let doors: Doors;
+let up: RunningUp;
 
 before(async () => {
-  doors = await openDoors();
-  await doors.s3.send(new CreateBucketCommand({ Bucket: 'over' }));
+  up = await startUp();
+  await up.s3.send(new CreateBucketCommand({ Bucket: 'over' }));
 });
-after(() => doors?.end());
+after(() => up?.end());
 
 test('V3: a reader meets an overwrite: old bytes or new ones, never a mix or an error', async () => {
   const sizeBytes = 600_000;
   const fill = (letter: string): Buffer => Buffer.alloc(sizeBytes, letter);
-  const put = (letter: string) => doors.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'k', Body: fill(letter) }));
+  const put = (letter: string) => up.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'k', Body: fill(letter) }));
   await put('a');
   let writing = true;
   const checked = { mount: 0, s3: 0 };
@@ -50,13 +50,13 @@ test('V3: a reader meets an overwrite: old bytes or new ones, never a mix or an 
   const readers = [
     (async () => {
       while (writing) {
-        whole(await readFile(doors.at('over', 'k')));
+        whole(await readFile(up.at('over', 'k')));
         checked.mount++;
       }
     })(),
     (async () => {
       while (writing) {
-        const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'over', Key: 'k' }));
+        const reply = await up.s3.send(new GetObjectCommand({ Bucket: 'over', Key: 'k' }));
         whole(await reply.Body!.transformToByteArray());
         checked.s3++;
       }
@@ -72,18 +72,18 @@ test('V3: a reader meets an overwrite: old bytes or new ones, never a mix or an 
 });
 
 test('V3: a rename over a file is old or new for GetObject', async () => {
-  await writeFile(doors.at('over', 'target'), 'x'.repeat(100_000));
+  await writeFile(up.at('over', 'target'), 'x'.repeat(100_000));
   let writing = true;
   const reader = (async () => {
     while (writing) {
-      const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'over', Key: 'target' }));
+      const reply = await up.s3.send(new GetObjectCommand({ Bucket: 'over', Key: 'target' }));
       const text = await reply.Body!.transformToString();
       assert.equal(text, text[0]!.repeat(100_000));
     }
   })();
   try {
     await shell(
-      `cd ${doors.at('over')} && for i in 1 2 3 4 5 6 7 8 9; do head -c 100000 /dev/zero | tr '\\0' "$i" > new && mv new target; done`,
+      `cd ${up.at('over')} && for i in 1 2 3 4 5 6 7 8 9; do head -c 100000 /dev/zero | tr '\\0' "$i" > new && mv new target; done`,
     );
   } finally {
     writing = false;
@@ -92,9 +92,9 @@ test('V3: a rename over a file is old or new for GetObject', async () => {
 });
 
 test('S1: a PUT whose body is cut off leaves nothing', async () => {
-  const { hostname, port } = new URL(doors.endpoint);
+  const { hostname, port } = new URL(up.endpoint);
   const { signedHeaders } = await import('./raw-request.ts');
-  const head = signedHeaders(doors.endpoint, 'PUT', '/over/cut', 'UNSIGNED-PAYLOAD');
+  const head = signedHeaders(up.endpoint, 'PUT', '/over/cut', 'UNSIGNED-PAYLOAD');
   await new Promise<void>((resolve, reject) => {
     const socket = connect(Number(port), hostname, () => {
       const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -104,13 +104,13 @@ test('S1: a PUT whose body is cut off leaves nothing', async () => {
     });
     socket.on('close', () => resolve()).on('error', reject);
   });
-  await assert.rejects(doors.s3.send(new HeadObjectCommand({ Bucket: 'over', Key: 'cut' })), { name: 'NotFound' });
-  assert.ok(!(await readdir(doors.at('over'))).includes('cut'));
+  await assert.rejects(up.s3.send(new HeadObjectCommand({ Bucket: 'over', Key: 'cut' })), { name: 'NotFound' });
+  assert.ok(!(await readdir(up.at('over'))).includes('cut'));
 });
 
 test('S3: of many conditional creations exactly one succeeds', async () => {
   const tries = Array.from({ length: 16 }, (_, i) =>
-    doors.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'once', Body: `writer ${i}`, IfNoneMatch: '*' })).then(
+    up.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'once', Body: `writer ${i}`, IfNoneMatch: '*' })).then(
       () => true,
       (error: { name: string; $metadata: { httpStatusCode: number } }) => {
         assert.ok([409, 412].includes(error.$metadata.httpStatusCode), error.name);
@@ -122,15 +122,15 @@ test('S3: of many conditional creations exactly one succeeds', async () => {
 });
 
 test('a file open for writing while a PUT replaces it writes to its own inode', async () => {
-  await writeFile(doors.at('over', 'w'), 'first');
+  await writeFile(up.at('over', 'w'), 'first');
   const writing = shell(
-    `exec 3>>${doors.at('over', 'w')}; touch ${doors.scratch('opened')}; while [ ! -e ${doors.scratch('replaced')} ]; do sleep 0.05; done; echo late >&3`,
+    `exec 3>>${up.at('over', 'w')}; touch ${up.scratch('opened')}; while [ ! -e ${up.scratch('replaced')} ]; do sleep 0.05; done; echo late >&3`,
   );
-  while (!(await readdir(doors.root)).includes('opened')) await new Promise((resolve) => setTimeout(resolve, 20));
-  await doors.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'w', Body: 'second' }));
-  await writeFile(doors.scratch('replaced'), '');
+  while (!(await readdir(up.root)).includes('opened')) await new Promise((resolve) => setTimeout(resolve, 20));
+  await up.s3.send(new PutObjectCommand({ Bucket: 'over', Key: 'w', Body: 'second' }));
+  await writeFile(up.scratch('replaced'), '');
   await writing;
-  assert.equal(await readFile(doors.at('over', 'w'), 'utf8'), 'second');
+  assert.equal(await readFile(up.at('over', 'w'), 'utf8'), 'second');
 });
 
 /** The same volume served by two processes: a mount and a gateway with a mount of its own. */

@@ -12,15 +12,15 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { ACCESS_KEY, type Doors, openDoors, SECRET_KEY, shell } from './doors.ts';
+import { ACCESS_KEY, type RunningUp, SECRET_KEY, shell, startUp } from './running-up.ts';
 
-let doors: Doors;
+let up: RunningUp;
 
 before(async () => {
-  doors = await openDoors();
-  await doors.s3.send(new CreateBucketCommand({ Bucket: 'clients' }));
+  up = await startUp();
+  await up.s3.send(new CreateBucketCommand({ Bucket: 'clients' }));
 });
-after(() => doors?.end());
+after(() => up?.end());
 
 /** False, or the reason why the client cannot be used here. */
 function missing(command: string, args: string[]): string | false {
@@ -39,7 +39,7 @@ const awsEnv = (): Record<string, string> => ({
   AWS_ACCESS_KEY_ID: ACCESS_KEY,
   AWS_SECRET_ACCESS_KEY: SECRET_KEY,
   AWS_DEFAULT_REGION: 'us-east-1',
-  AWS_ENDPOINT_URL: doors.endpoint,
+  AWS_ENDPOINT_URL: up.endpoint,
   AWS_CONFIG_FILE: '/dev/null',
   AWS_EC2_METADATA_DISABLED: 'true',
 });
@@ -49,7 +49,7 @@ test('S4: a multipart upload of 200 MiB has the same md5sum on the mount', { tim
   const whole = createHash('md5');
   const Key = 'big';
   const target = { Bucket: 'clients', Key };
-  const { UploadId } = await doors.s3.send(new CreateMultipartUploadCommand(target));
+  const { UploadId } = await up.s3.send(new CreateMultipartUploadCommand(target));
   const parts: { PartNumber: number; ETag: string }[] = [];
   const partHashes: Buffer[] = [];
   for (let PartNumber = 1; PartNumber <= 8; PartNumber++) {
@@ -57,33 +57,32 @@ test('S4: a multipart upload of 200 MiB has the same md5sum on the mount', { tim
     for (let at = 0; at < partBytes; at += 4096) Body.writeUInt32LE((at * 31 + PartNumber) >>> 0, at);
     whole.update(Body);
     partHashes.push(createHash('md5').update(Body).digest());
-    const { ETag } = await doors.s3.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }));
+    const { ETag } = await up.s3.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }));
     parts.push({ PartNumber, ETag: ETag! });
   }
-  const done = await doors.s3.send(
+  const done = await up.s3.send(
     new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: parts } }),
   );
   assert.equal(done.ETag, `"${createHash('md5').update(Buffer.concat(partHashes)).digest('hex')}-8"`);
   const onMount = createHash('md5');
-  for await (const piece of createReadStream(doors.at('clients', Key), { highWaterMark: 1 << 20 }))
-    onMount.update(piece);
+  for await (const piece of createReadStream(up.at('clients', Key), { highWaterMark: 1 << 20 })) onMount.update(piece);
   assert.equal(onMount.digest('hex'), whole.digest('hex'));
 });
 
 test('E1: the ETag of a PUT is the MD5 of its bytes', async () => {
   const Body = Buffer.from('some bytes\n');
-  const { ETag } = await doors.s3.send(new PutObjectCommand({ Bucket: 'clients', Key: 'md5', Body }));
+  const { ETag } = await up.s3.send(new PutObjectCommand({ Bucket: 'clients', Key: 'md5', Body }));
   const md5 = createHash('md5').update(Body).digest('hex');
   assert.equal(ETag, `"${md5}"`);
-  assert.equal((await doors.s3.send(new HeadObjectCommand({ Bucket: 'clients', Key: 'md5' }))).ETag, `"${md5}"`);
-  assert.match(await shell(`md5sum ${doors.at('clients', 'md5')}`), new RegExp(`^${md5} `));
+  assert.equal((await up.s3.send(new HeadObjectCommand({ Bucket: 'clients', Key: 'md5' }))).ETag, `"${md5}"`);
+  assert.match(await shell(`md5sum ${up.at('clients', 'md5')}`), new RegExp(`^${md5} `));
 });
 
 test('aws s3 cp and ls see the mount, and the mount sees them', { skip: noAws }, async () => {
-  await writeFile(doors.scratch('local'), 'from the command line\n');
-  await shell(`aws s3 cp --quiet ${doors.scratch('local')} s3://clients/cli/up.txt`, awsEnv());
-  assert.equal(await shell(`cat ${doors.at('clients', 'cli', 'up.txt')}`), 'from the command line\n');
-  await shell(`echo from the mount > ${doors.at('clients', 'cli', 'down.txt')}`);
+  await writeFile(up.scratch('local'), 'from the command line\n');
+  await shell(`aws s3 cp --quiet ${up.scratch('local')} s3://clients/cli/up.txt`, awsEnv());
+  assert.equal(await shell(`cat ${up.at('clients', 'cli', 'up.txt')}`), 'from the command line\n');
+  await shell(`echo from the mount > ${up.at('clients', 'cli', 'down.txt')}`);
   assert.equal(await shell('aws s3 cp s3://clients/cli/down.txt -', awsEnv()), 'from the mount\n');
   const listed = await shell('aws s3 ls s3://clients/cli/', awsEnv());
   assert.match(listed, / 22 up\.txt\n/);
@@ -94,15 +93,15 @@ test('aws s3 sync of a source tree, both ways, leaves no difference', {
   skip: noAws || noGit,
   timeout: 170_000,
 }, async () => {
-  const tree = doors.scratch('tree');
+  const tree = up.scratch('tree');
   await makeTree(tree);
   await shell(`aws s3 sync --quiet ${tree} s3://clients/tree`, awsEnv());
-  await shell(`diff -r ${tree} ${doors.at('clients', 'tree')}`);
-  await shell(`cp -r ${tree} ${doors.at('clients', 'copied')}`);
-  await shell(`aws s3 sync --quiet s3://clients/copied ${doors.scratch('back')}`, awsEnv());
-  await shell(`diff -r ${tree} ${doors.scratch('back')}`);
+  await shell(`diff -r ${tree} ${up.at('clients', 'tree')}`);
+  await shell(`cp -r ${tree} ${up.at('clients', 'copied')}`);
+  await shell(`aws s3 sync --quiet s3://clients/copied ${up.scratch('back')}`, awsEnv());
+  await shell(`diff -r ${tree} ${up.scratch('back')}`);
   await shell('aws s3 rm --quiet --recursive s3://clients/tree', awsEnv());
-  await shell(`test ! -e ${doors.at('clients', 'tree')}`);
+  await shell(`test ! -e ${up.at('clients', 'tree')}`);
 });
 
 test('boto3 uploads, reads and lists what the mount sees', { skip: noBoto3 }, async () => {
@@ -120,22 +119,22 @@ url = s3.generate_presigned_url('get_object', Params={'Bucket': 'clients', 'Key'
 import urllib.request
 assert urllib.request.urlopen(url).read() == b'small'
 `;
-  await mkdir(doors.at('clients', 'py'));
-  await writeFile(doors.at('clients', 'py', 'from-mount'), 'mount');
-  await writeFile(doors.scratch('client.py'), script);
-  await shell(`python3 ${doors.scratch('client.py')}`, awsEnv());
-  assert.equal((await shell(`stat -c %s ${doors.at('clients', 'py', 'large')}`)).trim(), '20000000');
+  await mkdir(up.at('clients', 'py'));
+  await writeFile(up.at('clients', 'py', 'from-mount'), 'mount');
+  await writeFile(up.scratch('client.py'), script);
+  await shell(`python3 ${up.scratch('client.py')}`, awsEnv());
+  assert.equal((await shell(`stat -c %s ${up.at('clients', 'py', 'large')}`)).trim(), '20000000');
 });
 
 test('git works in a repository on the mount', { skip: noGit, timeout: 120_000 }, async () => {
-  await makeTree(doors.scratch('work'));
-  const repository = doors.at('clients', 'repo');
+  await makeTree(up.scratch('work'));
+  const repository = up.at('clients', 'repo');
   await shell(
-    `cp -r ${doors.scratch('work')} ${repository} && cd ${repository} && git init -q . && git add -A && git -c user.name=n -c user.email=e@example.org commit -qm first && git fsck --full && git status --porcelain > ${doors.scratch('status')}`,
+    `cp -r ${up.scratch('work')} ${repository} && cd ${repository} && git init -q . && git add -A && git -c user.name=n -c user.email=e@example.org commit -qm first && git fsck --full && git status --porcelain > ${up.scratch('status')}`,
   );
-  assert.equal(await shell(`cat ${doors.scratch('status')}`), '');
+  assert.equal(await shell(`cat ${up.scratch('status')}`), '');
   await shell(
-    `git clone -q ${repository} ${doors.scratch('clone')} && diff -r --exclude=.git ${repository} ${doors.scratch('clone')}`,
+    `git clone -q ${repository} ${up.scratch('clone')} && diff -r --exclude=.git ${repository} ${up.scratch('clone')}`,
   );
 });
 

@@ -4,35 +4,35 @@ import { spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { type Doors, openDoors, type Started, shell, startMain, stopChild } from './doors.ts';
+import { type RunningUp, type Started, shell, startMain, startUp, stopChild } from './running-up.ts';
 
 const hasPython = spawnSync('python3', ['-c', 'import mmap, ctypes']).status === 0;
 const skip = hasPython ? false : 'python3 is missing';
 
-let doors: Doors;
+let up: RunningUp;
 let second: Started;
 let other: string;
 
 before(async () => {
-  doors = await openDoors();
-  await doors.s3.send(new CreateBucketCommand({ Bucket: 'pages' }));
-  other = doors.scratch('other');
+  up = await startUp();
+  await up.s3.send(new CreateBucketCommand({ Bucket: 'pages' }));
+  other = up.scratch('other');
   await mkdir(other);
-  second = await startMain(['mount', `redis+unix://${doors.data}/redis/redis.sock?volume=janusfs`, other]);
+  second = await startMain(['mount', `redis+unix://${up.data}/redis/redis.sock?volume=janusfs`, other]);
 });
 after(async () => {
   if (second !== undefined) await stopChild(second.child);
-  await doors?.end();
+  await up?.end();
 });
 
 /** Runs a program in the bucket's directory of the first mount; OTHER is the same directory on the second. */
 function python(program: string): Promise<string> {
   const text = `import os, mmap, fcntl, time, threading\nOTHER = '${other}/pages'\n${program}`;
-  return shell(`cd ${doors.at('pages')} && exec python3 - <<'PROGRAM'\n${text}\nPROGRAM`);
+  return shell(`cd ${up.at('pages')} && exec python3 - <<'PROGRAM'\n${text}\nPROGRAM`);
 }
 
 async function object(key: string): Promise<Buffer> {
-  const reply = await doors.s3.send(new GetObjectCommand({ Bucket: 'pages', Key: key }));
+  const reply = await up.s3.send(new GetObjectCommand({ Bucket: 'pages', Key: key }));
   return Buffer.from(await reply.Body!.transformToByteArray());
 }
 
@@ -242,7 +242,7 @@ test('V3: open never fails while the path is replaced, by whom ever', { skip, ti
   await python(`open('v', 'w').write('0')`);
   let writing = true;
   const put = (async () => {
-    while (writing) await doors.s3.send(new PutObjectCommand({ Bucket: 'pages', Key: 'v', Body: 'from s3' }));
+    while (writing) await up.s3.send(new PutObjectCommand({ Bucket: 'pages', Key: 'v', Body: 'from s3' }));
   })();
   try {
     await python(`
