@@ -9,7 +9,9 @@ import type { Vfs } from '../vfs/vfs.ts';
 import { BucketCache } from './auth/bucket-cache.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { RequestHandler } from './http/request-handler.ts';
-import { operationTable } from './operations/operation-table.ts';
+import { Router } from './http/router.ts';
+import { OPERATIONS } from './operations/registry.ts';
+import { FOREIGN_SUBRESOURCES, UNBUILT } from './operations/unbuilt.ts';
 
 /** S3's largest single upload. */
 const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -41,7 +43,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await loadChecksums();
   const { vfs, listen, region, domain, logger } = options;
   const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
-  const handler = new RequestHandler({ vfs, settings, operations: operationTable, buckets: new BucketCache(), logger });
+  const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
+  const handler = new RequestHandler({ vfs, settings, router, buckets: new BucketCache(), logger });
   const app = createHttpServer({ handler, logger });
   try {
     await app.listen(listen);

@@ -55,7 +55,7 @@ export async function refuseForeignGrants(
   }
   const owners = new Set([ownerId(request.user.uid)]);
   if (object !== undefined) owners.add(ownerId(object.uid));
-  if (request.operationName !== 'CreateBucket') owners.add(ownerId((await request.bucketEntry()).attr.uid));
+  if (request.operation.bucket !== 'nothing') owners.add(ownerId((await request.bucketEntry()).attr.uid));
   for (const name of given) {
     for (const grantee of headers[name]!.split(',')) refuseGrantee(name, trimBlanks(grantee), owners);
   }

@@ -8,8 +8,7 @@ import { type Authenticated, authenticate } from '../auth/authenticate.ts';
 import { type BucketCache, maySearch } from '../auth/bucket-cache.ts';
 import { FIRST_REGION } from '../auth/region.ts';
 import type { UserDirectory } from '../auth/user-directory.ts';
-import type { GatewaySettings, Payload, S3Request, S3Response } from '../operations/operation.ts';
-import type { OperationTable } from '../operations/operation-table.ts';
+import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope } from '../operations/operation.ts';
 import { declaredDigests, payloadForm } from '../payload/payload-form.ts';
 import { VerifiedPayload } from '../payload/verified-payload.ts';
 import { isBucketName } from '../protocol/bucket-name.ts';
@@ -17,7 +16,7 @@ import { type Absent, S3Error, toS3Error } from '../protocol/s3-error.ts';
 import { decodeBytes, parseTarget, type Target } from './key-path.ts';
 import { parseQuery } from './query.ts';
 import { RawBody } from './raw-body.ts';
-import { type OperationName, refuseUnknownMethod, route, type Scope } from './routes.ts';
+import { type Router, refuseUnknownMethod } from './router.ts';
 
 /** A client that sends nothing of its body for this long is given up. */
 const BODY_IDLE_MS = 60_000;
@@ -27,25 +26,6 @@ const LINGER_MS_MAX = 5_000;
 /** An unread body up to this length costs less to drop than a new connection. */
 const DROP_BYTES_MAX = 64 * 1024;
 
-/** Operations that store their payload: they need a length and have a size limit. */
-const STORES_PAYLOAD = new Set<OperationName>(['PutObject', 'UploadPart']);
-/** Operations whose x-amz-checksum-* headers speak of the object, not of the payload. */
-const CHECKSUM_OF_OBJECT = new Set<OperationName>([
-  'CompleteMultipartUpload',
-  'CreateMultipartUpload',
-  'CopyObject',
-  'UploadPartCopy',
-]);
-
-/** Bucket operations that need the bucket's inode number only. */
-const NEEDS_INO_ONLY = new Set<OperationName>([
-  'DeleteObjects',
-  'ListMultipartUploads',
-  'ListObjects',
-  'ListObjectsV2',
-  'ListObjectVersions',
-]);
-
 /** Says whose bucket the client means. */
 const EXPECTED_OWNER = 'x-amz-expected-bucket-owner';
 
@@ -53,7 +33,7 @@ const EXPECTED_OWNER = 'x-amz-expected-bucket-owner';
 export interface ExchangeOptions {
   vfs: Vfs;
   settings: GatewaySettings;
-  operations: OperationTable;
+  router: Router;
   buckets: BucketCache;
   logger: Logger;
 }
@@ -72,12 +52,11 @@ export class Exchange implements S3Request {
   query: ReadonlyMap<string, string> = new Map();
   presigned = false;
   region: string;
-  absent: Absent = 'bucket';
-  operationName = '';
   readonly #options: ExchangeOptions;
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
+  #operation: Operation | undefined;
   #user: User | undefined;
   #context: Context | undefined;
   #body: Payload | undefined;
@@ -105,6 +84,20 @@ export class Exchange implements S3Request {
     this.method = message.method ?? '';
     this.rawPath = message.url ?? '/';
     this.headers = joinedHeaders(message.rawHeaders);
+  }
+
+  get operation(): Operation {
+    return this.#operation!;
+  }
+
+  /** '' before routing. */
+  get operationName(): string {
+    return this.#operation?.name ?? '';
+  }
+
+  /** What an ENOENT means. */
+  get absent(): Absent {
+    return this.#operation?.absent ?? 'bucket';
   }
 
   get user(): User {
@@ -147,15 +140,14 @@ export class Exchange implements S3Request {
       users,
     );
     this.#admit(authenticated);
-    const name = route({ method: this.method, scope: scopeOf(target), query: this.query, headers: this.headers });
-    const operation = this.#options.operations[name];
-    this.absent = operation.absent;
-    this.operationName = operation.name;
-    this.#body = this.#payload(authenticated, name);
-    const expectedOwner = this.headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
-    this.#cachedBucket = expectedOwner === undefined && (this.key !== undefined || NEEDS_INO_ONLY.has(name));
+    const { method, headers } = this;
+    const operation = this.#options.router.route({ method, scope: scopeOf(target), query: this.query, headers });
+    this.#operation = operation;
+    this.#body = this.#payload(authenticated, operation);
+    const expectedOwner = headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
+    this.#cachedBucket = operation.bucket === 'ino' && expectedOwner === undefined;
     // A caller who may not even search the bucket's directory is refused before the body is asked for.
-    if (this.bucket !== undefined && name !== 'CreateBucket') {
+    if (operation.bucket !== 'nothing') {
       const { attr } = await this.bucketEntry();
       if (!maySearch(attr, this.context)) throw new S3Error('AccessDenied');
       if (expectedOwner !== undefined) requireExpectedOwner(attr, expectedOwner);
@@ -214,10 +206,10 @@ export class Exchange implements S3Request {
     this.#context = { uid: user.uid, gid: user.gid, groups: user.groups, pid: process.pid, check: true };
   }
 
-  #payload(authenticated: Authenticated, name: OperationName): Payload {
+  #payload(authenticated: Authenticated, operation: Operation): Payload {
     const form = payloadForm(authenticated.payloadHash, this.headers);
-    if (STORES_PAYLOAD.has(name)) this.#checkLength(form.lengthBytes);
-    const declared = CHECKSUM_OF_OBJECT.has(name) ? undefined : declaredDigests(this.headers, this.query, form);
+    if (operation.payload === 'stream') this.#checkLength(form.lengthBytes);
+    const declared = operation.checksumsOf === 'object' ? undefined : declaredDigests(this.headers, this.query, form);
     const source = new RawBody(this.#message, { idleMs: BODY_IDLE_MS, onStart: () => this.#continue() });
     return new VerifiedPayload({
       source,

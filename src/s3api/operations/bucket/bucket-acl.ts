@@ -12,6 +12,12 @@ const BODY_BYTES_MAX = 64 * 1024;
  */
 export const getBucketAcl: Operation = {
   name: 'GetBucketAcl',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'acl',
+  action: 's3:GetBucketAcl',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const { attr } = await request.bucketEntry();
@@ -23,7 +29,17 @@ export const getBucketAcl: Operation = {
  * Accepts what buckets have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
  */
-export const putBucketAcl: Operation = { name: 'PutBucketAcl', absent: 'bucket', handle };
+export const putBucketAcl: Operation = {
+  name: 'PutBucketAcl',
+  scope: 'bucket',
+  method: 'PUT',
+  subresource: 'acl',
+  action: 's3:PutBucketAcl',
+  payload: 'document',
+  bucket: 'attributes',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { attr } = await request.bucketEntry();

@@ -14,6 +14,12 @@ const UNSET = 'ObjectWriter';
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketOwnershipControls.html */
 export const getBucketOwnershipControls: Operation = {
   name: 'GetBucketOwnershipControls',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'ownershipControls',
+  action: 's3:GetBucketOwnershipControls',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const ownership = (await loadOwnership(request, await request.bucketEntry())) ?? UNSET;
@@ -25,6 +31,12 @@ export const getBucketOwnershipControls: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html */
 export const putBucketOwnershipControls: Operation = {
   name: 'PutBucketOwnershipControls',
+  scope: 'bucket',
+  method: 'PUT',
+  subresource: 'ownershipControls',
+  action: 's3:PutBucketOwnershipControls',
+  payload: 'document',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const bucket = await ownBucket(request);
@@ -41,6 +53,12 @@ export const putBucketOwnershipControls: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketOwnershipControls.html */
 export const deleteBucketOwnershipControls: Operation = {
   name: 'DeleteBucketOwnershipControls',
+  scope: 'bucket',
+  method: 'DELETE',
+  subresource: 'ownershipControls',
+  action: 's3:PutBucketOwnershipControls',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     await removeOwnership(request, await ownBucket(request));

@@ -10,6 +10,12 @@ const BODY_BYTES_MAX = 1024 * 1024;
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html */
 export const getBucketTagging: Operation = {
   name: 'GetBucketTagging',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'tagging',
+  action: 's3:GetBucketTagging',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const tags = await loadBucketTags(request, await request.bucketEntry());
@@ -21,6 +27,12 @@ export const getBucketTagging: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html */
 export const putBucketTagging: Operation = {
   name: 'PutBucketTagging',
+  scope: 'bucket',
+  method: 'PUT',
+  subresource: 'tagging',
+  action: 's3:PutBucketTagging',
+  payload: 'document',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const bucket = await ownBucket(request);
@@ -33,6 +45,12 @@ export const putBucketTagging: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketTagging.html */
 export const deleteBucketTagging: Operation = {
   name: 'DeleteBucketTagging',
+  scope: 'bucket',
+  method: 'DELETE',
+  subresource: 'tagging',
+  action: 's3:PutBucketTagging',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     await removeBucketTags(request, await ownBucket(request));

@@ -20,7 +20,16 @@ const OLD_REGION = { name: 'EU', region: 'eu-west-1' };
  * a client that repeats the request because it got no answer writes them again.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
-export const createBucket: Operation = { name: 'CreateBucket', absent: 'bucket', handle };
+export const createBucket: Operation = {
+  name: 'CreateBucket',
+  scope: 'bucket',
+  method: 'PUT',
+  action: 's3:CreateBucket',
+  payload: 'document',
+  bucket: 'nothing',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const name = request.bucket!;

@@ -12,7 +12,16 @@ const PAGE_LENGTH = 1000;
  * Lists the caller's buckets by name (uid 0 sees everybody's).
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
  */
-export const listBuckets: Operation = { name: 'ListBuckets', absent: 'bucket', handle };
+export const listBuckets: Operation = {
+  name: 'ListBuckets',
+  scope: 'service',
+  method: 'GET',
+  action: 's3:ListAllMyBuckets',
+  payload: 'none',
+  bucket: 'nothing',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { query } = request;

@@ -17,7 +17,17 @@ import {
  * and a page costs the same wherever it begins.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
-export const listObjectsV2: Operation = { name: 'ListObjectsV2', absent: 'bucket', handle };
+export const listObjectsV2: Operation = {
+  name: 'ListObjectsV2',
+  scope: 'bucket',
+  method: 'GET',
+  variant: { query: 'list-type', value: '2' },
+  action: 's3:ListBucket',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 /** Tells tokens of this form from others, should the form ever change. */
 const TOKEN_FORM = '1';

@@ -8,6 +8,13 @@ import { uploadIdOf } from './part-request.ts';
  */
 export const abortMultipartUpload: Operation = {
   name: 'AbortMultipartUpload',
+  scope: 'object',
+  method: 'DELETE',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:AbortMultipartUpload',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'upload',
   async handle(request) {
     const uploadId = uploadIdOf(request);

@@ -33,7 +33,19 @@ const ATTEMPTS_MAX = 5;
  * Complete of the same upload answers the same again.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
  */
-export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUpload', absent: 'upload', handle };
+export const completeMultipartUpload: Operation = {
+  name: 'CompleteMultipartUpload',
+  scope: 'object',
+  method: 'POST',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'document',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 interface ListedPart {
   number: number;

@@ -17,7 +17,18 @@ const UPLOAD_ID = /^(?=.*\d)[0-9a-z-]{12,64}$/;
  * Lists uploads in progress by key, then by start; keys with a delimiter after the prefix are rolled up.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
  */
-export const listMultipartUploads: Operation = { name: 'ListMultipartUploads', absent: 'bucket', handle };
+export const listMultipartUploads: Operation = {
+  name: 'ListMultipartUploads',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'uploads',
+  complete: true,
+  action: 's3:ListBucketMultipartUploads',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 interface Listing {
   prefix: ByteString;

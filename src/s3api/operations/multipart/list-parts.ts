@@ -12,7 +12,18 @@ const PARTS_MAX = 1000;
  * Lists the parts of an upload by number, a page at a time.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
  */
-export const listParts: Operation = { name: 'ListParts', absent: 'upload', handle };
+export const listParts: Operation = {
+  name: 'ListParts',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:ListMultipartUploadParts',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);

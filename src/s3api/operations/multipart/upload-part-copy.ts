@@ -22,7 +22,20 @@ import { etagElement, partNumberOf, uploadIdOf } from './part-request.ts';
  * algorithm, when the source does not have the value, makes the gateway read (and rewrite) the bytes.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
  */
-export const uploadPartCopy: Operation = { name: 'UploadPartCopy', absent: 'upload', handle };
+export const uploadPartCopy: Operation = {
+  name: 'UploadPartCopy',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'uploadId',
+  variant: { header: 'x-amz-copy-source' },
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'none',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);

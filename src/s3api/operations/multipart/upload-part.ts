@@ -16,7 +16,18 @@ import { uploadPartCopy } from './upload-part-copy.ts';
  * CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends one.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
  */
-export const uploadPart: Operation = { name: 'UploadPart', absent: 'upload', handle };
+export const uploadPart: Operation = {
+  name: 'UploadPart',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'stream',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);

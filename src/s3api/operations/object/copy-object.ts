@@ -24,7 +24,18 @@ import { absentTarget, newRecord, refuseDirectoryContent } from './store-payload
  * stay what they were. Only a checksum that the source does not have makes the gateway read (and rewrite) the bytes.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
-export const copyObject: Operation = { name: 'CopyObject', absent: 'key', handle };
+export const copyObject: Operation = {
+  name: 'CopyObject',
+  scope: 'object',
+  method: 'PUT',
+  variant: { header: 'x-amz-copy-source' },
+  action: 's3:PutObject',
+  payload: 'none',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 interface Directives {
   /** REPLACE: take metadata from this request. */

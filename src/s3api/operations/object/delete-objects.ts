@@ -29,7 +29,18 @@ const PARALLEL_MAX = 32;
  * Removes up to 1000 keys; each one succeeds or fails by itself, answers come in the order of the request.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
  */
-export const deleteObjects: Operation = { name: 'DeleteObjects', absent: 'bucket', handle };
+export const deleteObjects: Operation = {
+  name: 'DeleteObjects',
+  scope: 'bucket',
+  method: 'POST',
+  subresource: 'delete',
+  complete: true,
+  action: 's3:DeleteObject',
+  payload: 'document',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 interface Wanted {
   key: ByteString;

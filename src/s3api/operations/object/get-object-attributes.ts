@@ -18,7 +18,18 @@ const KNOWN = new Set(['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'Objec
  * Answers those attributes that were asked for. The ETag stands without quotes here.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
  */
-export const getObjectAttributes: Operation = { name: 'GetObjectAttributes', absent: 'key', handle };
+export const getObjectAttributes: Operation = {
+  name: 'GetObjectAttributes',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'attributes',
+  complete: true,
+  action: 's3:GetObjectAttributes',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);

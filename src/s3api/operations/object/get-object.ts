@@ -18,6 +18,11 @@ import { applyOverrides, effectiveHeaders, objectHeaders } from './headers.ts';
  */
 export const getObject: Operation = {
   name: 'GetObject',
+  scope: 'object',
+  method: 'GET',
+  action: 's3:GetObject',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   handle: (request) => answerObject(request, false),
 };

@@ -16,6 +16,12 @@ const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
  */
 export const getObjectAcl: Operation = {
   name: 'GetObjectAcl',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'acl',
+  action: 's3:GetObjectAcl',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -29,7 +35,17 @@ export const getObjectAcl: Operation = {
  * Accepts what objects have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
  */
-export const putObjectAcl: Operation = { name: 'PutObjectAcl', absent: 'key', handle: putAcl };
+export const putObjectAcl: Operation = {
+  name: 'PutObjectAcl',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'acl',
+  action: 's3:PutObjectAcl',
+  payload: 'document',
+  bucket: 'ino',
+  absent: 'key',
+  handle: putAcl,
+};
 
 async function putAcl(request: S3Request): Promise<S3Response> {
   refuseVersion(request.query.get('versionId'), request.key!);

@@ -13,6 +13,12 @@ const BODY_BYTES_MAX = 256 * 1024;
  */
 export const getObjectTagging: Operation = {
   name: 'GetObjectTagging',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'tagging',
+  action: 's3:GetObjectTagging',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -28,6 +34,12 @@ export const getObjectTagging: Operation = {
  */
 export const putObjectTagging: Operation = {
   name: 'PutObjectTagging',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'tagging',
+  action: 's3:PutObjectTagging',
+  payload: 'document',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -42,6 +54,12 @@ export const putObjectTagging: Operation = {
  */
 export const deleteObjectTagging: Operation = {
   name: 'DeleteObjectTagging',
+  scope: 'object',
+  method: 'DELETE',
+  subresource: 'tagging',
+  action: 's3:DeleteObjectTagging',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);

@@ -17,7 +17,16 @@ import { absentTarget, newRecord, refuseDirectoryContent, refuseTooLarge, storeP
  * that ends in '/' makes an explicit directory and takes an empty body only.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
-export const putObject: Operation = { name: 'PutObject', absent: 'key', handle };
+export const putObject: Operation = {
+  name: 'PutObject',
+  scope: 'object',
+  method: 'PUT',
+  action: 's3:PutObject',
+  payload: 'stream',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
