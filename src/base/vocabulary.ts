@@ -24,6 +24,21 @@ export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFSOCK = 0o140000;
 
+/** Permission bits of `mode` that the rules look at one by one. */
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+export const S_ISVTX = 0o1000;
+export const S_IXGRP = 0o010;
+/** What chmod sets; of it, what is about reading, writing and executing. */
+export const MODE_BITS = 0o7777;
+export const ACCESS_BITS = 0o777;
+
+/** Wants of a permission check (access.ts, lib/access.lua): one of three bits of a mode, or a sum. */
+export const MAY_READ = 4;
+export const MAY_WRITE = 2;
+/** Of a directory to search it, of a file to execute it. */
+export const MAY_SEARCH = 1;
+
 /** Bits of Attr.flags: what exists beside the attributes, so that asking for what is not there costs no trip. */
 export const FLAG_XATTR = 1;
 export const FLAG_ACL = 2;

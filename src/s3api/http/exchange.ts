@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../base/log.ts';
 import { type ByteString, type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
-import { requireExpectedOwner } from '../auth/access.ts';
 import { type Authenticated, authenticate } from '../auth/authenticate.ts';
-import { type BucketCache, maySearch } from '../auth/bucket-cache.ts';
+import { authorize, enforce } from '../auth/authorize.ts';
+import type { BucketCache } from '../auth/bucket-cache.ts';
 import { FIRST_REGION } from '../auth/region.ts';
 import type { UserDirectory } from '../auth/user-directory.ts';
 import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope } from '../operations/operation.ts';
@@ -146,12 +146,8 @@ export class Exchange implements S3Request {
     this.#body = this.#payload(authenticated, operation);
     const expectedOwner = headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
     this.#cachedBucket = operation.bucket === 'ino' && expectedOwner === undefined;
-    // A caller who may not even search the bucket's directory is refused before the body is asked for.
-    if (operation.bucket !== 'nothing') {
-      const { attr } = await this.bucketEntry();
-      if (!maySearch(attr, this.context)) throw new S3Error('AccessDenied');
-      if (expectedOwner !== undefined) requireExpectedOwner(attr, expectedOwner);
-    }
+    const bucket = operation.bucket === 'nothing' ? undefined : (await this.bucketEntry()).attr;
+    enforce(authorize(operation, this.context, bucket, expectedOwner));
     return operation.handle(this);
   }
 

@@ -77,7 +77,7 @@ export class RequestHandler {
     const fields = { requestId: reply.requestId, operation: exchange.operationName, code: error.code };
     if (error.status >= 500 && error.code !== 'NotImplemented') {
       logger.error({ ...fields, err: error.cause ?? error }, 'request failed');
-    } else logger.debug({ ...fields, detail: error.message }, 'request refused');
+    } else logger.debug({ ...fields, detail: error.message, reason: error.reason }, 'request refused');
     if (reply.response.destroyed) return;
     if (reply.response.headersSent) {
       reply.response.destroy();

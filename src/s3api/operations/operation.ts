@@ -117,6 +117,8 @@ export interface Operation extends Binding {
    * may come from memory. 'attributes': its owner and mode of now, by a lookup.
    */
   readonly bucket: 'nothing' | 'ino' | 'attributes';
+  /** Left out: who may search the bucket's directory; scripts and handlers decide what else there is to decide. */
+  readonly allowed?: 'bucket owner';
   /** What an FsError ENOENT thrown by handle() means. */
   readonly absent: Absent;
   handle(request: S3Request): Promise<S3Response>;

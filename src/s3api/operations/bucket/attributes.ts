@@ -1,7 +1,6 @@
 /** Settings of a bucket that are kept as extended attributes of its directory, so that they move with it. */
 import { isFsError } from '../../../base/errors.ts';
 import type { Entry, S3Record } from '../../../base/vocabulary.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import type { S3Request } from '../operation.ts';
 
 /** JSON: [[key, value], ...] in UTF-8. */
@@ -46,13 +45,6 @@ export function loadOwnership(request: S3Request, bucket: Entry): Promise<string
 
 export function removeOwnership(request: S3Request, bucket: Entry): Promise<void> {
   return remove(request, bucket, OWNERSHIP_XATTR);
-}
-
-/** The bucket, for what only its owner may change. @throws S3Error AccessDenied. */
-export async function ownBucket(request: S3Request): Promise<Entry> {
-  const entry = await request.bucketEntry();
-  if (entry.attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
-  return entry;
 }
 
 async function load(request: S3Request, bucket: Entry, name: string): Promise<string | undefined> {

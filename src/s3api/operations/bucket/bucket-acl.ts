@@ -1,5 +1,4 @@
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import { effectiveHeaders, refuseUnsupported } from '../object/headers.ts';
 import { privateAcl, refuseOtherGrants } from '../object/object-acl.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
@@ -37,13 +36,13 @@ export const putBucketAcl: Operation = {
   action: 's3:PutBucketAcl',
   payload: 'document',
   bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   handle,
 };
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { attr } = await request.bucketEntry();
-  if (attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
   const body = await request.body.readAll(BODY_BYTES_MAX);

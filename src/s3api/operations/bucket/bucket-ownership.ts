@@ -6,7 +6,7 @@ import { checkOwnership } from '../../auth/access-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { child, childrenOf, childToken, element, parseXml, wrap, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation } from '../operation.ts';
-import { loadOwnership, ownBucket, removeOwnership, storeOwnership } from './attributes.ts';
+import { loadOwnership, removeOwnership, storeOwnership } from './attributes.ts';
 
 const BODY_BYTES_MAX = 64 * 1024;
 const UNSET = 'ObjectWriter';
@@ -37,9 +37,10 @@ export const putBucketOwnershipControls: Operation = {
   action: 's3:PutBucketOwnershipControls',
   payload: 'document',
   bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    const bucket = await ownBucket(request);
+    const bucket = await request.bucketEntry();
     const root = parseXml(await request.body.readAll(BODY_BYTES_MAX), 'OwnershipControls');
     const rule = child(root, 'Rule');
     const ownership = rule === undefined ? undefined : childToken(rule, 'ObjectOwnership');
@@ -59,9 +60,10 @@ export const deleteBucketOwnershipControls: Operation = {
   action: 's3:PutBucketOwnershipControls',
   payload: 'none',
   bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    await removeOwnership(request, await ownBucket(request));
+    await removeOwnership(request, await request.bucketEntry());
     return { status: 204 };
   },
 };

@@ -3,7 +3,7 @@
 import { S3Error } from '../../protocol/s3-error.ts';
 import { BUCKET_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../../protocol/tags.ts';
 import type { Operation } from '../operation.ts';
-import { loadBucketTags, ownBucket, removeBucketTags, storeBucketTags } from './attributes.ts';
+import { loadBucketTags, removeBucketTags, storeBucketTags } from './attributes.ts';
 
 const BODY_BYTES_MAX = 1024 * 1024;
 
@@ -33,9 +33,10 @@ export const putBucketTagging: Operation = {
   action: 's3:PutBucketTagging',
   payload: 'document',
   bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    const bucket = await ownBucket(request);
+    const bucket = await request.bucketEntry();
     const tags = parseTaggingDocument(await request.body.readAll(BODY_BYTES_MAX), BUCKET_TAGS_MAX);
     await storeBucketTags(request, bucket, tags);
     return { status: 204 };
@@ -51,9 +52,10 @@ export const deleteBucketTagging: Operation = {
   action: 's3:PutBucketTagging',
   payload: 'none',
   bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    await removeBucketTags(request, await ownBucket(request));
+    await removeBucketTags(request, await request.bucketEntry());
     return { status: 204 };
   },
 };

@@ -2,7 +2,7 @@ import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import { isFsError } from '../../../base/errors.ts';
 import type { ByteString, Entry, S3Record } from '../../../base/vocabulary.ts';
 import type { Part, Precondition, Upload } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { keyPath } from '../../http/key-path.ts';
 import {
   type ChecksumType,
@@ -74,7 +74,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   for (let attempt = 1; ; attempt++) {
     const stored = await collectParts(request, bucket, uploadId);
     if (stored === undefined) break;
-    requireUploadOwner(stored.upload, bucket, request.context);
+    enforce(decideUpload(request.context, stored.upload, bucket.attr));
     const plan = planObject(listed, stored, headers, declared);
     try {
       await publish(request, bucket, stored.upload, plan, precondition);

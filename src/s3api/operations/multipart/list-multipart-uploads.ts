@@ -1,6 +1,6 @@
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import { type ByteString, type Entry, MAY_READ } from '../../../base/vocabulary.ts';
 import type { Upload } from '../../../meta/meta.ts';
-import { MAY_READ, requireAccess } from '../../auth/access.ts';
+import { decideAccess, enforce } from '../../auth/authorize.ts';
 import { KEY_BYTES_MAX } from '../../http/key-path.ts';
 import { uriEncode } from '../../http/query.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
@@ -60,7 +60,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     });
   }
   const bucket = await request.bucketEntry();
-  requireAccess(bucket.attr, request.context, MAY_READ);
+  enforce(decideAccess(request.context, bucket.attr, MAY_READ));
   const { items, truncated } = await collect(request, bucket, listing);
   return { status: 200, body: listingDocument(request, listing, items, truncated, encodingType === 'url') };
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import type { Part, Upload, WalkReply } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { checksumElements, isChecksumAlgorithm } from '../../payload/checksum-headers.ts';
 import type { RequestHeaders } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
@@ -45,7 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const upload = await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
-  requireUploadOwner(upload, bucket, request.context);
+  enforce(decideUpload(request.context, upload, bucket.attr));
   const part = await walkAgainWhenStale(async () => {
     const source = await findSource(request, headers, bucket, false);
     return copyPart(request, upload, number, source, sourceRange(request, headers, source));

@@ -1,7 +1,7 @@
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import type { Upload } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { checksumHeaders, isChecksumAlgorithm } from '../../payload/checksum-headers.ts';
 import { quoteEtag } from '../../protocol/etag.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
@@ -41,7 +41,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { objects, uploads } = request.vfs;
   const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
-  requireUploadOwner(upload, bucket, request.context);
+  enforce(decideUpload(request.context, upload, bucket.attr));
   wantDigests(request, upload);
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);

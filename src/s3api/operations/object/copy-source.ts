@@ -2,7 +2,7 @@
 
 import { FsError } from '../../../base/errors.ts';
 import type { ByteString, Entry } from '../../../base/vocabulary.ts';
-import { requireExpectedOwner } from '../../auth/access.ts';
+import { decideExpectedOwner, enforce } from '../../auth/authorize.ts';
 import { decodeBytes, KEY_BYTES_MAX } from '../../http/key-path.ts';
 import { checkReadConditions, type RequestHeaders } from '../../protocol/conditions.ts';
 import { S3Error, toS3Error } from '../../protocol/s3-error.ts';
@@ -70,7 +70,7 @@ export async function findSource(
   // The target's entry may come from a cache that does not know of a new owner.
   const known = source.bucket === request.bucket && expectedOwner === undefined;
   const bucket = known ? target : await sourceBucket(request, source.bucket);
-  if (expectedOwner !== undefined) requireExpectedOwner(bucket.attr, expectedOwner);
+  if (expectedOwner !== undefined) enforce(decideExpectedOwner(bucket.attr, expectedOwner));
   let found: FoundObject;
   try {
     found = await findObject(request, bucket, source.key, { data, xattrs: true });

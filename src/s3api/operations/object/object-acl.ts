@@ -1,5 +1,5 @@
-import { requireOwner } from '../../auth/access.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideOwner, enforce } from '../../auth/authorize.ts';
 import { ownerElements, ownerId } from '../../auth/owner.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { child, childrenOf, childToken, parseXml, wrap, xmlDocument } from '../../protocol/xml.ts';
@@ -54,7 +54,7 @@ async function putAcl(request: S3Request): Promise<S3Response> {
   const body = await request.body.readAll(BODY_BYTES_MAX);
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
-  requireOwner(walked.attr, request.context);
+  enforce(decideOwner(request.context, walked.attr));
   const granted = await refuseForeignGrants(request, headers, walked.attr);
   if (!granted && headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [walked.attr.uid, bucket.attr.uid]);
   return { status: 200 };
