@@ -45,7 +45,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
   const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
   const handler = new RequestHandler({ vfs, settings, router, buckets: new BucketCache(), logger });
-  const app = createHttpServer({ handler, logger });
+  const app = createHttpServer({ handler, domain, logger });
   try {
     await app.listen(listen);
   } catch (error) {

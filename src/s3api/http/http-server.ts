@@ -1,15 +1,22 @@
 /**
- * The HTTP side of the gateway. fastify owns the listener and its life cycle; every request is taken over in its
- * onRequest hook, before anything parses it, and handled on the raw request target:
+ * The HTTP side of the gateway: one listener, two ways behind it.
  *
- *     target -> headers -> authenticate -> route -> bucket there? -> payload -> operation -> reply
+ *     target begins with /_janusfs/   fastify: routes, plugins, hooks, errors           (own-routes.ts)
+ *     every other target              RequestHandler, on the raw request target         (S3)
+ *         target -> headers -> authenticate -> route -> bucket there? -> authorize -> payload -> operation -> reply
+ *
+ * fastify has the listener's life cycle (listen, close) and what the gateway says about itself. S3 requests do not pass
+ * through it: routers fold `//`, `..` and percent-encodings that are parts of keys and of signatures, and the shortest way
+ * is the fastest. No bucket can be called `_janusfs`; what fastify has no route for goes to S3 and is refused there.
  *
  * `Expect: 100-continue` is answered by the payload's first read, so only a request that got past all checks sends its body.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from '../../base/log.ts';
+import { hostedBucket } from './key-path.ts';
+import { OWN_PREFIX, ownRoutes } from './own-routes.ts';
 import type { RequestHandler } from './request-handler.ts';
 
 /** Whole request head, bytes (user agents of today's SDKs are long). */
@@ -20,46 +27,50 @@ const HEADERS_COUNT_MAX = 500;
 
 export interface HttpServerOptions {
   handler: RequestHandler;
+  /** Virtual-host domain: a bucket's host has no paths but its keys. */
+  domain: string | undefined;
   logger: Logger;
 }
 
 /** Builds the server; listen() and close() are fastify's. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
-  const { handler } = options;
+  const { handler, domain, logger } = options;
+  const toS3 = (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    handler.handle(request.raw, reply.raw, false);
+  };
   const app = Fastify({
     logger: false,
     trustProxy: false,
-    // A new request on a kept connection is still answered while the gateway closes.
+    // A request on a kept connection is still answered while the gateway closes.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    exposeHeadRoutes: false,
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack();
-      handler.handle(request.raw, reply.raw, false);
-    },
-    clientErrorHandler: (error, socket) => answerBroken(error, socket as Socket, handler, options.logger),
-    serverFactory: (listener) => httpServer(listener),
+    frameworkErrors: (_error, request, reply) => toS3(request, reply),
+    clientErrorHandler: (error, socket) => answerBroken(error, socket as Socket, handler, logger),
+    serverFactory: (fastify) =>
+      httpServer((message, response) => {
+        if (isOwnPath(message, domain)) fastify(message, response);
+        else handler.handle(message, response, false);
+      }),
   });
-  const waiting = new WeakSet<IncomingMessage>();
-  app.addHook('onRequest', (request, reply) => {
-    reply.hijack();
-    handler.handle(request.raw, reply.raw, waiting.has(request.raw));
+  app.register(ownRoutes, { prefix: OWN_PREFIX, isClosing: () => handler.closing });
+  app.setNotFoundHandler(toS3);
+  app.server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
+    handler.handle(message, response, true);
   });
-  // Never reached: the hook above has taken the request. Routes and the 404 handler are what makes fastify run it.
-  app.all('*', () => {});
-  app.setNotFoundHandler(() => {});
-  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    waiting.add(request);
-    app.server.emit('request', request, response);
-  });
-  app.server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+  app.server.on('connect', (_message: IncomingMessage, socket: Socket) => {
     socket.end(handler.brokenReply('MethodNotAllowed'));
   });
   // Another Expect than 100-continue is ignored, as S3 does.
-  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    app.server.emit('request', request, response);
+  app.server.on('checkExpectation', (message: IncomingMessage, response: ServerResponse) => {
+    app.server.emit('request', message, response);
   });
   return app;
+}
+
+function isOwnPath({ url, method, headers }: IncomingMessage, domain: string | undefined): boolean {
+  if (url === undefined || !url.startsWith(`${OWN_PREFIX}/`) || (method !== 'GET' && method !== 'HEAD')) return false;
+  return domain === undefined || headers.host === undefined || hostedBucket(headers.host, domain) === undefined;
 }
 
 function httpServer(listener: (request: IncomingMessage, response: ServerResponse) => void): Server {

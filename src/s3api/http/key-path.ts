@@ -101,7 +101,8 @@ function originForm(url: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-function hostedBucket(host: string, domain: string): ByteString | undefined {
+/** The bucket that a Host header `bucket.domain[:port]` names. */
+export function hostedBucket(host: string, domain: string): ByteString | undefined {
   const name = host.replace(/:\d*$/, '').toLowerCase();
   const suffix = `.${domain.toLowerCase()}`;
   return name.length > suffix.length && name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;

@@ -33,6 +33,10 @@ export class RequestHandler {
       });
   }
 
+  get closing(): boolean {
+    return this.#closing;
+  }
+
   /** From now on every reply ends its connection. Resolves when no request is being handled. */
   drain(): Promise<void> {
     this.#closing = true;
