@@ -5,6 +5,7 @@ import { isIPv6 } from 'node:net';
 import { loadChecksums } from '../base/checksums.ts';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { lookupTable } from '../base/lookup-table.ts';
 import type { Vfs } from '../vfs/vfs.ts';
 import { BucketCache } from './auth/bucket-cache.ts';
 import { createHttpServer } from './http/http-server.ts';
@@ -75,14 +76,15 @@ function urlOf({ address, port }: AddressInfo): string {
   return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
+const LISTEN_ADVICE = lookupTable({
+  EADDRINUSE: 'another process listens there; stop it or choose another address',
+  EACCES: 'this user may not listen there; choose a port from 1024 up or run as root',
+  EADDRNOTAVAIL: 'this machine has no such address; choose one of its own',
+  ENOTFOUND: 'the host name does not resolve; choose an address of this machine',
+});
+
 function listenError(listen: ListenAddress, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   const where = 'path' in listen ? listen.path : `${listen.host}:${listen.port}`;
-  const reasons: Record<string, string> = {
-    EADDRINUSE: 'another process listens there; stop it or choose another address',
-    EACCES: 'this user may not listen there; choose a port from 1024 up or run as root',
-    EADDRNOTAVAIL: 'this machine has no such address; choose one of its own',
-    ENOTFOUND: 'the host name does not resolve; choose an address of this machine',
-  };
-  return new UserError(`cannot serve S3 on ${where}: ${reasons[code] ?? code}`, 1, { cause: error });
+  return new UserError(`cannot serve S3 on ${where}: ${LISTEN_ADVICE.get(code) ?? code}`, 1, { cause: error });
 }

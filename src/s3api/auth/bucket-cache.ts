@@ -1,5 +1,6 @@
+import type { ByteString } from '../../base/byte-string.ts';
 import { LruCache } from '../../base/lru.ts';
-import { type Attr, type ByteString, type Entry, FLAG_ACL, ROOT_INO } from '../../base/vocabulary.ts';
+import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
 import { decideSearch } from './authorize.ts';
 

@@ -1,7 +1,9 @@
 /** One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body. */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/log.ts';
-import { type ByteString, type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
+import { type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
 import { type Authenticated, authenticate } from '../auth/authenticate.ts';
 import { authorize, enforce } from '../auth/authorize.ts';
@@ -12,6 +14,7 @@ import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope 
 import { declaredDigests, payloadForm } from '../payload/payload-form.ts';
 import { VerifiedPayload } from '../payload/verified-payload.ts';
 import { isBucketName } from '../protocol/bucket-name.ts';
+import { joinedHeaders, type RequestHeaders } from '../protocol/request-headers.ts';
 import { type Absent, S3Error, toS3Error } from '../protocol/s3-error.ts';
 import { decodeBytes, parseTarget, type Target } from './key-path.ts';
 import { parseQuery } from './query.ts';
@@ -41,7 +44,7 @@ export interface ExchangeOptions {
 /** The state of one request on its way. */
 export class Exchange implements S3Request {
   readonly method: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: RequestHeaders;
   readonly vfs: Vfs;
   readonly settings: GatewaySettings;
   readonly logger: Logger;
@@ -239,18 +242,7 @@ function scopeOf(target: Target): Scope {
   return target.key === undefined ? 'bucket' : 'object';
 }
 
-/** Lower-case names; repeated headers are joined with ',' as SigV4 signs them. */
-function joinedHeaders(raw: readonly string[]): Record<string, string | undefined> {
-  const headers: Record<string, string | undefined> = Object.create(null);
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase();
-    const before = headers[name];
-    headers[name] = before === undefined ? raw[i + 1]! : `${before},${raw[i + 1]!}`;
-  }
-  return headers;
-}
-
-function hasBody(headers: Readonly<Record<string, string | undefined>>): boolean {
+function hasBody(headers: RequestHeaders): boolean {
   const length = headers['content-length'];
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }

@@ -14,6 +14,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { byteStringOf } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/log.ts';
 import { hostedBucket } from './key-path.ts';
 import { OWN_PREFIX, ownRoutes } from './own-routes.ts';
@@ -24,6 +25,8 @@ const HEADER_BYTES_MAX = 32 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 75_000;
 const HEADERS_COUNT_MAX = 500;
+/** Of a refused request, what is looked at. */
+const REQUEST_LINE_BYTES_MAX = 8192;
 
 export interface HttpServerOptions {
   handler: RequestHandler;
@@ -94,8 +97,10 @@ function httpServer(listener: (request: IncomingMessage, response: ServerRespons
 
 /** A request line that is HTTP but for a method that nobody has defined. */
 function isForeignMethod(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
-  const start = error.rawPacket?.toString('latin1', 0, 8192) ?? '';
-  return error.code === 'HPE_INVALID_METHOD' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/1\.[01]\r?\n/.test(start);
+  const start = error.rawPacket === undefined ? '' : byteStringOf(error.rawPacket, 0, REQUEST_LINE_BYTES_MAX);
+  return (
+    error.code === 'HPE_INVALID_METHOD' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \t\r\n]+ HTTP\/1\.[01]\r?\n/.test(start)
+  );
 }
 
 /** A request that is no HTTP, or whose head is too large or too slow, is answered before its connection closes. */

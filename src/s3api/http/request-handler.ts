@@ -1,6 +1,8 @@
 /** Runs each HTTP request to its reply, counts those in progress, logs what failed. */
+
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { byteStringOf } from '../../base/byte-string.ts';
 import { UserDirectory } from '../auth/user-directory.ts';
 import { S3Error, type S3ErrorCode, toS3Error } from '../protocol/s3-error.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
@@ -50,7 +52,7 @@ export class RequestHandler {
   brokenReply(code: S3ErrorCode): string {
     const error = new S3Error(code);
     const requestId = this.#ids.next();
-    const body = errorDocument(error, '/', requestId, this.#ids.hostId).toString('latin1');
+    const body = byteStringOf(errorDocument(error, '/', requestId, this.#ids.hostId));
     return (
       `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nConnection: close\r\nContent-Type: application/xml\r\n` +
       `x-amz-request-id: ${requestId}\r\nDate: ${new Date().toUTCString()}\r\nServer: janusfs\r\n` +

@@ -6,7 +6,9 @@
  * What no binding names is refused: subresources that are not implemented with NotImplemented, wrong methods with
  * MethodNotAllowed; nothing falls through to PutObject or ListObjects.
  */
+
 import { type Binding, METHODS, type Operation, type Scope } from '../operations/operation.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 
 const COPY_SOURCE = 'x-amz-copy-source';
@@ -24,7 +26,7 @@ export interface RouteRequest {
   method: string;
   scope: Scope;
   query: ReadonlyMap<string, string>;
-  headers: Readonly<Record<string, string | undefined>>;
+  headers: RequestHeaders;
 }
 
 /** The operations of one method on one resource: the first that fits is meant. */

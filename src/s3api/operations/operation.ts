@@ -1,8 +1,10 @@
 /** The contract between what every request passes (server, authentication, routing, payload) and the S3 operations. */
+import type { ByteString } from '../../base/byte-string.ts';
 import type { ChecksumAlgorithm } from '../../base/checksums.ts';
 import type { Logger } from '../../base/log.ts';
-import type { ByteString, Entry, User } from '../../base/vocabulary.ts';
+import type { Entry, User } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import type { Absent } from '../protocol/s3-error.ts';
 
 /** What a fully read and verified payload was. */
@@ -56,7 +58,7 @@ export interface S3Request {
   /** First value of each query parameter, decoded bytes (latin1), in order. `?acl` and `?acl=` are both ''. */
   readonly query: ReadonlyMap<string, string>;
   /** Lower-case names; values are latin1 bytes; repeated headers are joined with ','. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: RequestHeaders;
   readonly user: User;
   readonly context: Context;
   readonly vfs: Vfs;

@@ -2,12 +2,11 @@
  * Conditional requests. Reads are decided here against the walked object; writes are only parsed here and decided
  * inside the publishing script, so that nothing can come between the check and the write.
  */
+import { trimOws } from '../../base/byte-string.ts';
 import type { Precondition } from '../../meta/meta.ts';
-import { trimBlanks } from './header-text.ts';
+import type { RequestHeaders } from './request-headers.ts';
 import { S3Error } from './s3-error.ts';
 import { parseHttpDate } from './times.ts';
-
-export type RequestHeaders = Readonly<Record<string, string | undefined>>;
 
 /** What a read condition looks at. `etag` is without quotes; seconds since the epoch. */
 export interface Validators {
@@ -70,14 +69,14 @@ export function deletePrecondition(headers: RequestHeaders): Precondition {
 
 /** A size condition, bytes. @throws S3Error InvalidArgument. */
 export function conditionSize(text: string): number {
-  if (!/^\d{1,16}$/.test(trimBlanks(text))) throw invalid('x-amz-if-match-size', text);
+  if (!/^\d{1,16}$/.test(trimOws(text))) throw invalid('x-amz-if-match-size', text);
   return Number(text);
 }
 
 /** A time condition, seconds; HTTP and ISO dates. @throws S3Error InvalidArgument. */
 export function conditionTime(text: string): number {
   // SDKs write it as an HTTP date or as ISO 8601.
-  const sec = parseHttpDate(trimBlanks(text)) ?? Math.floor(Date.parse(text) / 1000);
+  const sec = parseHttpDate(trimOws(text)) ?? Math.floor(Date.parse(text) / 1000);
   if (Number.isNaN(sec)) throw invalid('x-amz-if-match-last-modified-time', text);
   return sec;
 }
@@ -86,7 +85,7 @@ export function conditionTime(text: string): number {
 export function parseEtags(value: string, weak: boolean): string[] {
   const tags: string[] = [];
   for (const item of value.split(',')) {
-    const text = trimBlanks(item);
+    const text = trimOws(item);
     if (text === '') continue;
     const plain = weak && text.startsWith('W/') ? text.slice(2) : text;
     tags.push(unquoteEtag(plain));
@@ -96,7 +95,7 @@ export function parseEtags(value: string, weak: boolean): string[] {
 
 /** An entity tag without its quotes. */
 export function unquoteEtag(text: string): string {
-  const trimmed = trimBlanks(text);
+  const trimmed = trimOws(text);
   return trimmed.length >= 2 && trimmed.startsWith('"') && trimmed.endsWith('"') ? trimmed.slice(1, -1) : trimmed;
 }
 

@@ -1,4 +1,5 @@
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { xmlTime } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
@@ -71,7 +72,7 @@ function bucketElement({ name, attr }: Entry, region: string): string {
 }
 
 function writeToken(after: ByteString): string {
-  return Buffer.from(after, 'latin1').toString('base64url');
+  return bytesOf(after).toString('base64url');
 }
 
 function readToken(token: string): ByteString {
@@ -79,5 +80,5 @@ function readToken(token: string): ByteString {
   if (bytes.length === 0 || bytes.toString('base64url') !== token) {
     throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
   }
-  return bytes.toString('latin1');
+  return byteStringOf(bytes);
 }

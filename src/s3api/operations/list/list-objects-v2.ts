@@ -1,4 +1,4 @@
-import type { ByteString } from '../../../base/vocabulary.ts';
+import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
 import { element, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import {
@@ -58,7 +58,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 }
 
 function writeToken(after: ByteString): string {
-  return TOKEN_FORM + Buffer.from(after, 'latin1').toString('base64url');
+  return TOKEN_FORM + bytesOf(after).toString('base64url');
 }
 
 function readToken(token: string): ByteString {
@@ -66,5 +66,5 @@ function readToken(token: string): ByteString {
   if (token[0] !== TOKEN_FORM || bytes.length === 0 || bytes.toString('base64url') !== token.slice(1)) {
     throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
   }
-  return bytes.toString('latin1');
+  return byteStringOf(bytes);
 }

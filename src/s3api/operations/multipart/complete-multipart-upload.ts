@@ -1,6 +1,7 @@
+import { type ByteString, lowerAscii, upperAscii } from '../../../base/byte-string.ts';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import { isFsError } from '../../../base/errors.ts';
-import type { ByteString, Entry, S3Record } from '../../../base/vocabulary.ts';
+import type { Entry, S3Record } from '../../../base/vocabulary.ts';
 import type { Part, Precondition, Upload } from '../../../meta/meta.ts';
 import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { keyPath } from '../../http/key-path.ts';
@@ -13,8 +14,9 @@ import {
   xmlChecksums,
 } from '../../payload/checksum-headers.ts';
 import { checksumInHeaders, type HeaderChecksum } from '../../payload/payload-form.ts';
-import { type RequestHeaders, unquoteEtag, writePrecondition } from '../../protocol/conditions.ts';
+import { unquoteEtag, writePrecondition } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { childrenOf, childText, childToken, element, parseXml, xmlDocument } from '../../protocol/xml.ts';
 import { findObject } from '../object/find-object.ts';
@@ -166,7 +168,7 @@ function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
   const bare = listed.find((part) => part.checksums[algorithm] === undefined);
   if (bare === undefined) return;
   throw new S3Error('InvalidRequest', {
-    message: `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${bare.number} in the request.`,
+    message: `The upload was created using a ${lowerAscii(algorithm)} checksum. The complete request must include the checksum for each part. It was missing for part ${bare.number} in the request.`,
   });
 }
 
@@ -247,7 +249,7 @@ function objectChecksum(
   const algorithm = upload.checksumAlgorithm === '' ? DEFAULT_CHECKSUM : upload.checksumAlgorithm;
   const type = upload.s3.checksumType === '' ? 'FULL_OBJECT' : upload.s3.checksumType;
   const askedType = headers['x-amz-checksum-type'];
-  if (askedType !== undefined && askedType.toUpperCase() !== type) {
+  if (askedType !== undefined && upperAscii(askedType) !== type) {
     throw new S3Error('InvalidRequest', {
       message: `The upload was created with the ${type} checksum type; the complete request says ${askedType}.`,
     });

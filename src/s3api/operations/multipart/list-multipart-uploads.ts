@@ -1,4 +1,5 @@
-import { type ByteString, type Entry, MAY_READ } from '../../../base/vocabulary.ts';
+import type { ByteString } from '../../../base/byte-string.ts';
+import { type Entry, MAY_READ } from '../../../base/vocabulary.ts';
 import type { Upload } from '../../../meta/meta.ts';
 import { decideAccess, enforce } from '../../auth/authorize.ts';
 import { KEY_BYTES_MAX } from '../../http/key-path.ts';

@@ -1,3 +1,4 @@
+import { lowerAscii } from '../../../base/byte-string.ts';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import type { Upload } from '../../../meta/meta.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
@@ -80,6 +81,6 @@ function partChecksums(summary: PayloadSummary, upload: Upload): Record<string, 
 
 function otherChecksum(expected: string, actual: string): S3Error {
   return new S3Error('InvalidRequest', {
-    message: `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual.toLowerCase()}`,
+    message: `Checksum Type mismatch occurred, expected checksum Type: ${lowerAscii(expected)}, actual checksum Type: ${lowerAscii(actual)}`,
   });
 }

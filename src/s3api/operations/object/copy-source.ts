@@ -1,10 +1,12 @@
 /** Where a copy comes from: x-amz-copy-source and its conditions. */
 
+import type { ByteString } from '../../../base/byte-string.ts';
 import { FsError } from '../../../base/errors.ts';
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import { decideExpectedOwner, enforce } from '../../auth/authorize.ts';
 import { decodeBytes, KEY_BYTES_MAX } from '../../http/key-path.ts';
-import { checkReadConditions, type RequestHeaders } from '../../protocol/conditions.ts';
+import { checkReadConditions } from '../../protocol/conditions.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error, toS3Error } from '../../protocol/s3-error.ts';
 import { shownSec } from '../../protocol/times.ts';
 import type { S3Request } from '../operation.ts';

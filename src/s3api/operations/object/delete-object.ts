@@ -1,5 +1,6 @@
+import type { ByteString } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import type { Precondition } from '../../../meta/meta.ts';
 import { existingKeyPath } from '../../http/key-path.ts';
 import { deletePrecondition } from '../../protocol/conditions.ts';

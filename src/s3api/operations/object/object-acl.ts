@@ -1,3 +1,4 @@
+import { wordSet } from '../../../base/lookup-table.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
 import { decideOwner, enforce } from '../../auth/authorize.ts';
 import { ownerElements, ownerId } from '../../auth/owner.ts';
@@ -68,7 +69,7 @@ export function privateAcl(request: S3Request, uid: number): Buffer {
   return xmlDocument('AccessControlPolicy', wrap('Owner', owner) + wrap('AccessControlList', grant));
 }
 
-const PERMISSIONS = new Set(['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']);
+const PERMISSIONS = wordSet(['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']);
 
 /** @throws S3Error MalformedACLError, NotImplemented for a grant to anybody but these owners. */
 export function refuseOtherGrants(body: Buffer, owners: readonly number[]): void {
