@@ -1,11 +1,11 @@
 /**
- * Byte strings: JavaScript strings that hold bytes, one UTF-16 unit per byte (latin1), so that bytes can be map keys and be
- * compared and cut like text. Names of directory entries, S3 keys, header fields and XML travel so; whether the bytes are
- * UTF-8 is asked only where somebody must read them.
+ * Byte strings: JavaScript strings that hold bytes, one UTF-16 unit per byte (latin1), so that bytes can be map keys
+ * and be compared and cut like text. Names of directory entries, S3 keys, header fields and XML travel so; whether the
+ * bytes are UTF-8 is asked only where somebody must read them.
  *
- * JavaScript's trim(), \s and case functions read such a string as Unicode: 0xa0, the last byte of `à` in UTF-8, would be
- * white space, and 0xb5 would become a Greek letter. What may be done to byte strings is here; a test keeps the others out
- * of src/s3api.
+ * JavaScript's trim(), \s and case functions read such a string as Unicode: 0xa0, the last byte of `à` in UTF-8, would
+ * be white space, and 0xb5 would become a Greek letter. What may be done to byte strings is here; a test keeps the
+ * others out of src/s3api.
  */
 
 /** A byte string in latin1: one name of a directory entry, a whole S3 key, the value of a header. */

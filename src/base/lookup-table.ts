@@ -1,7 +1,7 @@
 /**
  * Tables that text from outside is looked up in: names of algorithms, entities, words of a header, query parameters. An
- * object literal would not do, since every object inherits `constructor`, `toString` and `__proto__`; nor would a bare Map,
- * which anybody may change and whose keys tell the type checker nothing.
+ * object literal would not do, since every object inherits `constructor`, `toString` and `__proto__`; nor would a bare
+ * Map, which anybody may change and whose keys tell the type checker nothing.
  */
 
 /** Rows by name, read-only. */

@@ -7,10 +7,10 @@ import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { lookupTable } from '../base/lookup-table.ts';
 import type { Vfs } from '../vfs/vfs.ts';
-import { BucketCache } from './auth/bucket-cache.ts';
-import { createHttpServer } from './http/http-server.ts';
+import { BucketCache } from './http/bucket-cache.ts';
 import { RequestHandler } from './http/request-handler.ts';
 import { Router } from './http/router.ts';
+import { createHttpServer } from './http/server.ts';
 import { OPERATIONS } from './operations/registry.ts';
 import { FOREIGN_SUBRESOURCES, UNBUILT } from './operations/unbuilt.ts';
 

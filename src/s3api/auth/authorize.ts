@@ -1,11 +1,11 @@
 /**
- * Who may do what. Between routing and the handler authorize() decides what can be decided then; what a handler has found
- * first (an object, an upload) is put to the other functions here.
+ * Who may do what. Between routing and the handler authorize() decides what can be decided then; what a handler has
+ * found first (an object, an upload) is put to the other functions here.
  *
  *     route -> bucket -> authorize(operation, caller, bucket) -> handler -> decideAccess(caller, object), ...
  *
- * Publishing, removing, listing and walking check again inside their scripts, which see the tree as it is then. Mode bits
- * are read by one rule (base/access.ts). Policies and ACLs will be asked in authorize() and decideAccess().
+ * Publishing, removing, listing and walking check again inside their scripts, which see the tree as it is then. Mode
+ * bits are read by one rule (base/access.ts). Policies and ACLs will be asked in authorize() and decideAccess().
  */
 import { mayAccess } from '../../base/access.ts';
 import { type Attr, type Caller, FLAG_ACL, MAY_SEARCH } from '../../base/vocabulary.ts';
@@ -40,8 +40,8 @@ const NOT_OWNER = denied('not the owner');
 const OTHER_OWNER = denied('not the expected bucket owner');
 
 /**
- * Decides a routed request before its body is asked for: the caller may search the bucket's directory, the bucket is whose
- * the client says, and what only the bucket's owner may do is asked by the owner.
+ * Decides a routed request before its body is asked for: the caller may search the bucket's directory, the bucket is
+ * whose the client says, and what only the bucket's owner may do is asked by the owner.
  * @param bucket undefined for operations that need none
  * @param expectedOwner x-amz-expected-bucket-owner
  */
@@ -69,8 +69,8 @@ export function decideSearch(caller: Caller, attr: Attr): Decision {
 }
 
 /**
- * Whether the caller may read or write an inode, where no script decides it. Where an ACL decides, only the owner passes:
- * its entries are not at hand here.
+ * Whether the caller may read or write an inode, where no script decides it. Where an ACL decides, only the owner
+ * passes: its entries are not at hand here.
  * @param want MAY_READ, MAY_WRITE or their sum
  */
 export function decideAccess(caller: Caller, attr: Attr, want: number): Decision {

@@ -3,7 +3,7 @@ import { utf8ByteString } from '../../base/byte-string.ts';
 import type { User } from '../../base/vocabulary.ts';
 import { element } from '../protocol/xml.ts';
 
-/** S3's canonical user id of a POSIX owner: the uid in decimal, so that both doors name the same owner. */
+/** S3's canonical user id of a POSIX owner: the uid in decimal, so that both frontends name the same owner. */
 export function ownerId(uid: number): string {
   return String(uid);
 }

@@ -1,4 +1,6 @@
-/** One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body. */
+/**
+ * One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body.
+ */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ByteString } from '../../base/byte-string.ts';
@@ -7,15 +9,15 @@ import { type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/voca
 import type { Context, Vfs } from '../../vfs/vfs.ts';
 import { type Authenticated, authenticate } from '../auth/authenticate.ts';
 import { authorize, enforce } from '../auth/authorize.ts';
-import type { BucketCache } from '../auth/bucket-cache.ts';
 import { FIRST_REGION } from '../auth/region.ts';
 import type { UserDirectory } from '../auth/user-directory.ts';
 import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope } from '../operations/operation.ts';
-import { declaredDigests, payloadForm } from '../payload/payload-form.ts';
-import { VerifiedPayload } from '../payload/verified-payload.ts';
+import { declaredDigests, payloadForm } from '../payload/form.ts';
+import { VerifiedPayload } from '../payload/verified.ts';
 import { isBucketName } from '../protocol/bucket-name.ts';
 import { joinedHeaders, type RequestHeaders } from '../protocol/request-headers.ts';
 import { type Absent, S3Error, toS3Error } from '../protocol/s3-error.ts';
+import type { BucketCache } from './bucket-cache.ts';
 import { decodeBytes, parseTarget, type Target } from './key-path.ts';
 import { parseQuery } from './query.ts';
 import { RawBody } from './raw-body.ts';

@@ -21,7 +21,9 @@ export class RequestHandler {
     this.#users = new UserDirectory(options.vfs, options.logger);
   }
 
-  /** Handles a request to its end; never throws. `expectsContinue`: the client waits for 100 before it sends its body. */
+  /**
+   * Handles a request to its end; never throws. `expectsContinue`: the client waits for 100 before it sends its body.
+   */
   handle(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     this.#active += 1;
     this.#run(message, response, expectsContinue)

@@ -87,7 +87,8 @@ export class Router {
   /**
    * Names the operation.
    * @throws S3Error NotImplemented (known but unsupported, or browser forms), MethodNotAllowed, InvalidRequest (a
-   * subresource of another scope, a copy source where nothing is copied), InvalidArgument (partNumber without uploadId).
+   * subresource of another scope, a copy source where nothing is copied), InvalidArgument (partNumber without
+   * uploadId).
    */
   route(request: RouteRequest): Operation {
     const { scope, query, headers, method } = request;

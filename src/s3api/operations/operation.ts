@@ -31,7 +31,10 @@ export interface Payload extends AsyncIterable<Buffer> {
   readonly algorithm: ChecksumAlgorithm | undefined;
   /** Asks for digests beyond those the request declares. Call before the first read. */
   want(digests: { md5?: boolean; checksums?: readonly ChecksumAlgorithm[] }): void;
-  /** The next bytes (never empty), undefined at the end. The caller owns the buffer. A plain value when bytes are at hand. */
+  /**
+   * The next bytes (never empty), undefined at the end. The caller owns the buffer. A plain value when bytes are at
+   * hand.
+   */
   read(): Buffer | undefined | Promise<Buffer | undefined>;
   /** Checks everything; call after read() answered undefined (it reads and drops what is left otherwise). */
   finish(): Promise<PayloadSummary>;
@@ -77,8 +80,9 @@ export interface S3Request {
 
 /**
  * What an operation answers. Content-Length is set by the server for a string or Buffer body (and needs to be given for
- * an iterable, and for HEAD); a string body is UTF-8 text. Content-Type defaults to application/xml when there is a body.
- * The server calls return() of an iterable's iterator exactly once, also when it sends nothing because the client is gone.
+ * an iterable, and for HEAD); a string body is UTF-8 text. Content-Type defaults to application/xml when there is a
+ * body. The server calls return() of an iterable's iterator exactly once, also when it sends nothing because the client
+ * is gone.
  */
 export interface S3Response {
   status: number;
@@ -100,7 +104,10 @@ export interface Binding {
   readonly method: Method;
   /** The query parameter that names a resource of the bucket or object; left out: the bucket or object itself. */
   readonly subresource?: string;
-  /** What a request has beside method and resource (a query parameter: this value, or any); others mean the operation without a variant. */
+  /**
+   * What a request has beside method and resource (a query parameter: this value, or any); others mean the operation
+   * without a variant.
+   */
   readonly variant?: { readonly header: string } | { readonly query: string; readonly value?: string };
   /** By which policies allow and deny it. */
   readonly action: `s3:${string}` | `s3express:${string}`;
@@ -112,7 +119,10 @@ export interface Operation extends Binding {
   readonly complete?: true;
   /** 'document': XML, read whole by the handler. 'stream': stored as it comes; needs a length and has a limit. */
   readonly payload: 'none' | 'document' | 'stream';
-  /** Left out: checksum headers are the payload's and verified. 'object': they speak of the object; the handler reads them. */
+  /**
+   * Left out: checksum headers are the payload's and verified. 'object': they speak of the object; the handler reads
+   * them.
+   */
   readonly checksumsOf?: 'object';
   /**
    * What is known of the bucket before handle() runs. 'nothing': there may be none. 'ino': which directory it is, which

@@ -3,11 +3,17 @@
  * file and a line here (and no line in unbuilt.ts any more).
  */
 import { getBucketAcl, putBucketAcl } from './bucket/bucket-acl.ts';
+import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './bucket/bucket-tagging.ts';
+import { createBucket } from './bucket/create-bucket.ts';
+import { deleteBucket } from './bucket/delete-bucket.ts';
+import { getBucketLocation } from './bucket/get-bucket-location.ts';
+import { headBucket } from './bucket/head-bucket.ts';
+import { listBuckets } from './bucket/list-buckets.ts';
 import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
-} from './bucket/bucket-ownership.ts';
+} from './bucket/ownership-controls.ts';
 import {
   getBucketAccelerateConfiguration,
   getBucketCors,
@@ -23,13 +29,7 @@ import {
   getBucketWebsite,
   getObjectLockConfiguration,
   getPublicAccessBlock,
-} from './bucket/bucket-settings.ts';
-import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './bucket/bucket-tagging.ts';
-import { createBucket } from './bucket/create-bucket.ts';
-import { deleteBucket } from './bucket/delete-bucket.ts';
-import { getBucketLocation } from './bucket/get-bucket-location.ts';
-import { headBucket } from './bucket/head-bucket.ts';
-import { listBuckets } from './bucket/list-buckets.ts';
+} from './bucket/unset-settings.ts';
 import { listObjectVersions } from './list/list-object-versions.ts';
 import { listObjects } from './list/list-objects.ts';
 import { listObjectsV2 } from './list/list-objects-v2.ts';

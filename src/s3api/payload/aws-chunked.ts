@@ -1,6 +1,7 @@
 /**
  * The aws-chunked payload encoding, taken apart as bytes arrive. Bytes of a chunk are handed on before its signature is
- * known (the object is published only after the end), so memory is bounded by one header line whatever the chunks' sizes.
+ * known (the object is published only after the end), so memory is bounded by one header line whatever the chunks'
+ * sizes.
  *
  *     signed:    HEX;chunk-signature=SIG CRLF  data CRLF ... 0;chunk-signature=SIG CRLF  [trailers]  CRLF
  *     unsigned:  HEX CRLF  data CRLF ... 0 CRLF  [name:value CRLF ...]  CRLF

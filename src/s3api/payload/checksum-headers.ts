@@ -43,7 +43,9 @@ export function algorithmNamed(name: string): ChecksumAlgorithm | undefined {
   return ALGORITHMS.find(upperAscii(name));
 }
 
-/** x-amz-checksum-algorithm of CopyObject and CreateMultipartUpload. @throws S3Error InvalidRequest for unknown names. */
+/**
+ * x-amz-checksum-algorithm of CopyObject and CreateMultipartUpload. @throws S3Error InvalidRequest for unknown names.
+ */
 export function requestedAlgorithm(headers: RequestHeaders): ChecksumAlgorithm | '' {
   const name = headers['x-amz-checksum-algorithm'];
   if (name === undefined || name === '') return '';

@@ -19,8 +19,8 @@ export type ConditionPrefix = '' | 'x-amz-copy-source-';
 
 /**
  * Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in RFC 9110's order: a matching If-Match
- * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. What is no HTTP date is ignored, and so
- * is an If-Modified-Since in the future, unless it is the very time that was shown for the object.
+ * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. What is no HTTP date is ignored, and
+ * so is an If-Modified-Since in the future, unless it is the very time that was shown for the object.
  * @returns false when the answer is 304; for a copy source that is PreconditionFailed instead.
  * @throws S3Error PreconditionFailed naming the condition.
  * @see RFC 9110 section 13.2.2; https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -81,7 +81,10 @@ export function conditionTime(text: string): number {
   return sec;
 }
 
-/** Reads a list of entity tags, with or without quotes; `*` stays '*'. A weak tag never equals one in a strong comparison. */
+/**
+ * Reads a list of entity tags, with or without quotes; `*` stays '*'. A weak tag never equals one in a strong
+ * comparison.
+ */
 export function parseEtags(value: string, weak: boolean): string[] {
   const tags: string[] = [];
   for (const item of value.split(',')) {

@@ -34,8 +34,8 @@ export function encodeWords(value: string): string {
 }
 
 /**
- * The bytes to keep of a header's text. Words in UTF-8, US-ASCII and ISO-8859-1 are decoded to UTF-8; white space between
- * two of them is dropped. Text that cannot be decoded, or holds control characters then, is kept as it came.
+ * The bytes to keep of a header's text. Words in UTF-8, US-ASCII and ISO-8859-1 are decoded to UTF-8; white space
+ * between two of them is dropped. Text that cannot be decoded, or holds control characters then, is kept as it came.
  */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return text;

@@ -2,10 +2,9 @@
  * XML in and out, on byte strings (latin1 text that holds UTF-8 bytes), so that keys cross without being decoded.
  *
  * Writing: characters that parsers change (CR, LF, TAB) become references. What XML 1.0 cannot hold in any spelling
- * (other control characters, U+FFFE, U+FFFF, bytes that are no UTF-8) becomes U+FFFD, so that every answer can be parsed;
- * a client that must see such keys lists with encoding-type=url.
- * Reading: fast-xml-parser finds the structure; references are decoded here, unknown ones refused, DTDs refused, and so
- * is everything that is not XML 1.0.
+ * (other control characters, U+FFFE, U+FFFF, bytes that are no UTF-8) becomes U+FFFD, so that every answer can be
+ * parsed; a client that must see such keys lists with encoding-type=url. Reading: fast-xml-parser finds the structure;
+ * references are decoded here, unknown ones refused, DTDs refused, and so is everything that is not XML 1.0.
  */
 
 import { isUtf8 } from 'node:buffer';

@@ -13,7 +13,7 @@ import {
   joinedEtag,
   xmlChecksums,
 } from '../../payload/checksum-headers.ts';
-import { checksumInHeaders, type HeaderChecksum } from '../../payload/payload-form.ts';
+import { checksumInHeaders, type HeaderChecksum } from '../../payload/form.ts';
 import { unquoteEtag, writePrecondition } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
 import type { RequestHeaders } from '../../protocol/request-headers.ts';
@@ -161,7 +161,10 @@ function sameKind(checksums: Record<string, string>, ofObject: Record<string, st
   return Object.keys(kept).length === 0 ? checksums : kept;
 }
 
-/** A composite is made of what the client knows of each part. @throws S3Error InvalidRequest naming the first part without. */
+/**
+ * A composite is made of what the client knows of each part. @throws S3Error InvalidRequest naming the first part
+ * without.
+ */
 function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
   const algorithm = upload.checksumAlgorithm;
   if (algorithm === '' || upload.s3.checksumType !== 'COMPOSITE') return;

@@ -108,8 +108,8 @@ async function collect(
 }
 
 /**
- * Whether a marker stands behind a prefix: a page ended with it, or the marker is a key below it; but a marker that names an
- * upload below it stands behind that upload only.
+ * Whether a marker stands behind a prefix: a page ended with it, or the marker is a key below it; but a marker that
+ * names an upload below it stands behind that upload only.
  */
 function isSeen(prefix: ByteString, { keyMarker, uploadIdMarker }: Listing): boolean {
   return keyMarker === prefix || (uploadIdMarker === '' && keyMarker.startsWith(prefix));

@@ -13,8 +13,9 @@ import { partNumberOf, uploadIdOf } from './part-request.ts';
 import { uploadPartCopy } from './upload-part-copy.ts';
 
 /**
- * Stores one part; a part of that number that was there is replaced. The checksum that Complete joins (the upload's, else
- * CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends one.
+ * Stores one part; a part of that number that was there is replaced. The checksum that Complete joins (the upload's,
+ * else CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends
+ * one.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
  */
 export const uploadPart: Operation = {

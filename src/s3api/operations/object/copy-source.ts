@@ -56,7 +56,8 @@ function invalidSource(header: string, cause?: unknown): S3Error {
 }
 
 /**
- * Finds the source and checks x-amz-copy-source-if-*. `data` brings a small source's bytes along. Costs a walk, and a bucket lookup when it is another bucket.
+ * Finds the source and checks x-amz-copy-source-if-*. `data` brings a small source's bytes along. Costs a walk, and a
+ * bucket lookup when it is another bucket.
  * @throws S3Error NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed, InvalidArgument.
  */
 export async function findSource(

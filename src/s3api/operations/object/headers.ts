@@ -3,7 +3,7 @@
  *
  * | header                         | kept as                                                                       |
  * |--------------------------------|-------------------------------------------------------------------------------|
- * | Content-Type                   | xattr user.mime_type, where both doors see it; a type that says nothing stays in the record |
+ * | Content-Type                   | xattr user.mime_type, where both frontends see it; a type that says nothing stays in the record |
  * | Cache-Control, Expires, ...    | the S3 record, opaque                                                         |
  * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME; one too long for an xattr: the S3 record |
  * | x-amz-tagging                  | the S3 record's tags                                                          |
@@ -264,7 +264,10 @@ function addUserMetadata(headers: Record<string, string | number>, xattrs: WalkR
   if (missing > 0) headers['x-amz-missing-meta'] = missing;
 }
 
-/** Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be shown. */
+/**
+ * Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be
+ * shown.
+ */
 function shownText(value: string): string | undefined {
   return HEADER_VALUE.test(value) && trimOws(value) === value ? encodeWords(value) : undefined;
 }

@@ -2,21 +2,21 @@ import type { ByteString } from '../../base/byte-string.ts';
 import { LruCache } from '../../base/lru.ts';
 import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
-import { decideSearch } from './authorize.ts';
+import { decideSearch } from '../auth/authorize.ts';
 
 const BUCKETS_MAX = 4096;
 
 /**
- * Remembers which directory a bucket is, so that an operation on a key costs its own round trip only. A name is right as
- * long as the volume's root directory has not changed: its attributes are kept right by push, and every change of a
+ * Remembers which directory a bucket is, so that an operation on a key costs its own round trip only. A name is right
+ * as long as the volume's root directory has not changed: its attributes are kept right by push, and every change of a
  * top-level name changes them. While pushes may be missed nothing is answered from here.
  */
 export class BucketCache {
   readonly #kept = new LruCache<ByteString, { entry: Entry; root: Attr }>(BUCKETS_MAX);
 
   /**
-   * The bucket without a round trip, if that is possible and the caller may search both directories. Number and name are
-   * right; other attributes may be older.
+   * The bucket without a round trip, if that is possible and the caller may search both directories. Number and name
+   * are right; other attributes may be older.
    */
   get(vfs: Vfs, context: Context, name: ByteString): Entry | undefined {
     const kept = this.#kept.get(name);

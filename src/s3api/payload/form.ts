@@ -173,7 +173,9 @@ function severalChecksums(): S3Error {
   });
 }
 
-/** Without Content-Length and without Transfer-Encoding there is no body (RFC 9112), yet its length was not announced. */
+/**
+ * Without Content-Length and without Transfer-Encoding there is no body (RFC 9112), yet its length was not announced.
+ */
 function plainLength(headers: RequestHeaders): number | undefined {
   return lengthHeader(headers, 'content-length');
 }

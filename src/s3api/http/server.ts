@@ -6,10 +6,12 @@
  *         target -> headers -> authenticate -> route -> bucket there? -> authorize -> payload -> operation -> reply
  *
  * fastify has the listener's life cycle (listen, close) and what the gateway says about itself. S3 requests do not pass
- * through it: routers fold `//`, `..` and percent-encodings that are parts of keys and of signatures, and the shortest way
- * is the fastest. No bucket can be called `_janusfs`; what fastify has no route for goes to S3 and is refused there.
+ * through it: routers fold `//`, `..` and percent-encodings that are parts of keys and of signatures, and the shortest
+ * way is the fastest. No bucket can be called `_janusfs`; what fastify has no route for goes to S3 and is refused
+ * there.
  *
- * `Expect: 100-continue` is answered by the payload's first read, so only a request that got past all checks sends its body.
+ * `Expect: 100-continue` is answered by the payload's first read, so only a request that got past all checks sends its
+ * body.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
