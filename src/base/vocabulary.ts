@@ -3,10 +3,11 @@
  * they can be map keys; only the frontends and the Redis edge convert them (Buffer.from(name, 'latin1')).
  */
 
+import type { ByteString } from './byte-string.ts';
+
 /** Inode number: 0 < ino < 2^53, never reused; 1 is the root. The top bits are reserved for a shard, 0 for now. */
 export type Ino = number;
-/** A byte string in latin1: one name of a directory entry, or a whole S3 key. */
-export type ByteString = string;
+export type { ByteString };
 
 export const ROOT_INO: Ino = 1;
 export const NAME_BYTES_MAX = 255;

@@ -1,6 +1,7 @@
 /** The command line: argv -> one command -> an exit status. */
 import { Command, CommanderError, Option } from 'commander';
 import { UserError } from '../base/errors.ts';
+import { lookupTable } from '../base/lookup-table.ts';
 import {
   describeSetting,
   isGiven,
@@ -38,7 +39,7 @@ const COMMANDS: readonly CommandSpec[] = [
   versionCommand,
 ];
 
-const GROUPS: ReadonlyMap<string, string> = new Map([['user', 'S3 users of a volume']]);
+const GROUPS = lookupTable({ user: 'S3 users of a volume' });
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

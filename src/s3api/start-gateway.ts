@@ -4,11 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { isIPv6 } from 'node:net';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { lookupTable } from '../base/lookup-table.ts';
 import type { Vfs } from '../vfs/vfs.ts';
-import { BucketCache } from './auth/bucket-cache.ts';
-import { createHttpServer } from './http/http-server.ts';
+import { BucketCache } from './http/bucket-cache.ts';
 import { RequestHandler } from './http/request-handler.ts';
-import { operationTable } from './operations/operation-table.ts';
+import { Router } from './http/router.ts';
+import { createHttpServer } from './http/server.ts';
+import { OPERATIONS } from './operations/registry.ts';
+import { FOREIGN_SUBRESOURCES, UNBUILT } from './operations/unbuilt.ts';
 
 /** S3's largest single upload. */
 const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -39,8 +42,9 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { vfs, listen, region, domain, logger } = options;
   const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
-  const handler = new RequestHandler({ vfs, settings, operations: operationTable, buckets: new BucketCache(), logger });
-  const app = createHttpServer({ handler, logger });
+  const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
+  const handler = new RequestHandler({ vfs, settings, router, buckets: new BucketCache(), logger });
+  const app = createHttpServer({ handler, domain, logger });
   try {
     await app.listen(listen);
   } catch (error) {
@@ -70,14 +74,15 @@ function urlOf({ address, port }: AddressInfo): string {
   return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`;
 }
 
+const LISTEN_ADVICE = lookupTable({
+  EADDRINUSE: 'another process listens there; stop it or choose another address',
+  EACCES: 'this user may not listen there; choose a port from 1024 up or run as root',
+  EADDRNOTAVAIL: 'this machine has no such address; choose one of its own',
+  ENOTFOUND: 'the host name does not resolve; choose an address of this machine',
+});
+
 function listenError(listen: ListenAddress, error: unknown): UserError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error);
   const where = 'path' in listen ? listen.path : `${listen.host}:${listen.port}`;
-  const reasons: Record<string, string> = {
-    EADDRINUSE: 'another process listens there; stop it or choose another address',
-    EACCES: 'this user may not listen there; choose a port from 1024 up or run as root',
-    EADDRNOTAVAIL: 'this machine has no such address; choose one of its own',
-    ENOTFOUND: 'the host name does not resolve; choose an address of this machine',
-  };
-  return new UserError(`cannot serve S3 on ${where}: ${reasons[code] ?? code}`, 1, { cause: error });
+  return new UserError(`cannot serve S3 on ${where}: ${LISTEN_ADVICE.get(code) ?? code}`, 1, { cause: error });
 }

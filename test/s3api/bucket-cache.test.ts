@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../src/base/vocabulary.ts';
-import { BucketCache } from '../../src/s3api/auth/bucket-cache.ts';
+import { BucketCache } from '../../src/s3api/http/bucket-cache.ts';
 import type { Context, Vfs } from '../../src/vfs/vfs.ts';
 import { ALICE, BOB, MemoryVolume } from './support/memory-vfs.ts';
 

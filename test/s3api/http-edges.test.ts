@@ -194,6 +194,39 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     await connection.ended();
   });
 
+  it('says that it serves, unsigned, and leaves every other path to S3', async () => {
+    const ask = async (target: string, method = 'GET'): Promise<[number, string | null, string]> => {
+      const reply = await fetch(harness.gateway.url + target, { method });
+      return [reply.status, reply.headers.get('content-type'), await reply.text()];
+    };
+    const json = 'application/json; charset=utf-8';
+    assert.deepEqual(await ask('/_janusfs/health'), [200, json, '{"status":"ok"}']);
+    assert.deepEqual(await ask('/_janusfs/health?x=1'), [200, json, '{"status":"ok"}']);
+    assert.deepEqual(await ask('/_janusfs/health', 'HEAD'), [200, json, '']);
+    for (const target of ['/_janusfs/', '/_janusfs', '/_janusfs/nothing', '/_janusfs/%zz', '/_janusfs/health/']) {
+      const [status, type, text] = await ask(target);
+      assert.equal(type, 'application/xml', target);
+      assert.equal(xmlText(text, 'Code'), target.includes('%') ? 'InvalidURI' : 'AccessDenied');
+      assert.equal(status, target.includes('%') ? 400 : 403);
+    }
+    assert.equal((await ask('/_janusfs/health', 'PUT'))[0], 403);
+    assert.equal((await ask('/_janusfs/health', 'DELETE'))[0], 403);
+  });
+
+  it("keeps a bucket's host for its keys", async () => {
+    const hosted = await startHarness({ domain: 's3.local' });
+    const ask = (host: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const options = { port: hosted.port, path: '/_janusfs/health', headers: { host } };
+        httpRequest(options, (response) => resolve(response.resume().statusCode))
+          .on('error', reject)
+          .end();
+      });
+    assert.equal(await ask('s3.local'), 200);
+    assert.equal(await ask('bucket.s3.local'), 403);
+    await hosted.close();
+  });
+
   it('serves keys that a URL library would change', async () => {
     for (const [target, key] of [
       ['/bucket/a//b/../c/./', 'a//b/../c/./'],

@@ -4,8 +4,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, createChecksum } from '../../src/base/checksums.ts';
 import type { Signing } from '../../src/s3api/auth/authenticate.ts';
-import { declaredDigests, payloadForm } from '../../src/s3api/payload/payload-form.ts';
-import { type ByteSource, VerifiedPayload } from '../../src/s3api/payload/verified-payload.ts';
+import { declaredDigests, payloadForm } from '../../src/s3api/payload/form.ts';
+import { type ByteSource, VerifiedPayload } from '../../src/s3api/payload/verified.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
 
 const SIGNING: Signing = {

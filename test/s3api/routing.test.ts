@@ -3,12 +3,17 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodeBytes, existingKeyPath, keyPath, parseTarget, pathKey } from '../../src/s3api/http/key-path.ts';
 import { canonicalQuery, parseQuery, uriEncode } from '../../src/s3api/http/query.ts';
-import { route, type Scope } from '../../src/s3api/http/routes.ts';
+import { Router } from '../../src/s3api/http/router.ts';
+import type { Scope } from '../../src/s3api/operations/operation.ts';
+import { OPERATIONS } from '../../src/s3api/operations/registry.ts';
+import { FOREIGN_SUBRESOURCES, UNBUILT } from '../../src/s3api/operations/unbuilt.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
+
+const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
 
 function routed(method: string, scope: Scope, query = '', headers: Record<string, string> = {}): string {
   try {
-    return route({ method, scope, query: parseQuery(query).first, headers });
+    return router.route({ method, scope, query: parseQuery(query).first, headers }).name;
   } catch (error) {
     assert.ok(isS3Error(error), String(error));
     return error.code;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { utf8ByteString } from '../../src/base/byte-string.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
 import { httpDate, xmlTime } from '../../src/s3api/protocol/times.ts';
 import {
@@ -10,7 +11,6 @@ import {
   element,
   escapeXml,
   parseXml,
-  utf8ByteString,
   wrap,
   xmlDocument,
 } from '../../src/s3api/protocol/xml.ts';

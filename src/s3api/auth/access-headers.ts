@@ -2,16 +2,18 @@
  * Headers that say who may use what a request makes: canned ACLs, grants, ownership. Permission bits decide here, so
  * what means "the owner" is accepted and what names anybody else is refused, never ignored.
  */
+
+import { lowerAscii, trimOws } from '../../base/byte-string.ts';
+import { wordSet } from '../../base/lookup-table.ts';
 import type { Attr } from '../../base/vocabulary.ts';
 import type { S3Request } from '../operations/operation.ts';
-import type { RequestHeaders } from '../protocol/conditions.ts';
-import { trimBlanks } from '../protocol/header-text.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 import { ownerId } from './owner.ts';
 
 /** What objects and buckets have anyway. */
-const OWNER_ACLS = new Set(['private', 'bucket-owner-full-control', 'bucket-owner-read']);
-const OTHER_ACLS = new Set([
+const OWNER_ACLS = wordSet(['private', 'bucket-owner-full-control', 'bucket-owner-read']);
+const OTHER_ACLS = wordSet([
   'authenticated-read',
   'aws-exec-read',
   'log-delivery-write',
@@ -19,8 +21,8 @@ const OTHER_ACLS = new Set([
   'public-read-write',
 ]);
 const GRANTS = ['full-control', 'read', 'read-acp', 'write', 'write-acp'].map((right) => `x-amz-grant-${right}`);
-const GRANTEE = /^(id|uri|emailaddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^",\s]+))$/i;
-const OWNERSHIPS = new Set(['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter']);
+const GRANTEE = /^(id|uri|emailaddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^", \t]+))$/i;
+const OWNERSHIPS = wordSet(['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter']);
 
 /**
  * Accepts the canned ACLs that mean the owner alone.
@@ -55,9 +57,9 @@ export async function refuseForeignGrants(
   }
   const owners = new Set([ownerId(request.user.uid)]);
   if (object !== undefined) owners.add(ownerId(object.uid));
-  if (request.operationName !== 'CreateBucket') owners.add(ownerId((await request.bucketEntry()).attr.uid));
+  if (request.operation.bucket !== 'nothing') owners.add(ownerId((await request.bucketEntry()).attr.uid));
   for (const name of given) {
-    for (const grantee of headers[name]!.split(',')) refuseGrantee(name, trimBlanks(grantee), owners);
+    for (const grantee of headers[name]!.split(',')) refuseGrantee(name, trimOws(grantee), owners);
   }
   return true;
 }
@@ -70,7 +72,7 @@ function refuseGrantee(header: string, text: string, owners: ReadonlySet<string>
       fields: { ArgumentName: header, ArgumentValue: text },
     });
   }
-  if (match[1]!.toLowerCase() === 'id' && owners.has(match[2] ?? match[3]!)) return;
+  if (lowerAscii(match[1]!) === 'id' && owners.has(match[2] ?? match[3]!)) return;
   throw new S3Error('NotImplemented', {
     message: 'Grants to others than the owner are not implemented; objects are private to their owner.',
     fields: { Header: header },

@@ -1,7 +1,8 @@
 /** Who sent a request: checks SigV4 in the header or in the query (presigned), with S3's errors. */
+import { bytesOf, trimOws } from '../../base/byte-string.ts';
 import type { User } from '../../base/vocabulary.ts';
 import { canonicalQuery, type Query } from '../http/query.ts';
-import { trimBlanks } from '../protocol/header-text.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 import {
   ALGORITHM,
@@ -29,7 +30,7 @@ export interface SignedRequest {
   /** The whole path, decoded. */
   decodedPath: string;
   query: Query;
-  headers: Readonly<Record<string, string | undefined>>;
+  headers: RequestHeaders;
 }
 
 /** What chunk signatures continue from. */
@@ -99,11 +100,11 @@ function readClaim(request: SignedRequest): Claim {
   if (inQuery) return queryClaim(query, request.headers);
   if (query.has('AWSAccessKeyId') && query.has('Signature'))
     throw new S3Error('InvalidRequest', { message: UNSUPPORTED });
-  if (authorization === undefined || trimBlanks(authorization) === '') throw new S3Error('AccessDenied');
+  if (authorization === undefined || trimOws(authorization) === '') throw new S3Error('AccessDenied');
   return headerClaim(authorization, request.headers);
 }
 
-function headerClaim(authorization: string, headers: SignedRequest['headers']): Claim {
+function headerClaim(authorization: string, headers: RequestHeaders): Claim {
   if (authorization.startsWith('AWS ') || authorization.startsWith('AWS4-ECDSA-P256-SHA256')) {
     throw new S3Error('InvalidRequest', { message: UNSUPPORTED });
   }
@@ -152,13 +153,13 @@ function headerComponents(text: string): Map<string, string> {
   const parts = new Map<string, string>();
   for (const piece of text.split(',')) {
     const equals = piece.indexOf('=');
-    if (equals > 0) parts.set(trimBlanks(piece.slice(0, equals)), trimBlanks(piece.slice(equals + 1)));
+    if (equals > 0) parts.set(trimOws(piece.slice(0, equals)), trimOws(piece.slice(equals + 1)));
   }
   return parts;
 }
 
 /** x-amz-date, or Date (RFC 9110) in the same form. */
-function headerDate(headers: SignedRequest['headers']): string {
+function headerDate(headers: RequestHeaders): string {
   const amzDate = headers['x-amz-date'];
   if (amzDate !== undefined && parseAmzDate(amzDate) !== undefined) return amzDate;
   const date = amzDate === undefined ? Date.parse(headers.date ?? '') : Number.NaN;
@@ -177,7 +178,7 @@ const PRESIGN_PARAMETERS = [
   'X-Amz-Expires',
 ] as const;
 
-function queryClaim(query: ReadonlyMap<string, string>, headers: SignedRequest['headers']): Claim {
+function queryClaim(query: ReadonlyMap<string, string>, headers: RequestHeaders): Claim {
   const malformed = (detail: string, fields?: Record<string, string>): S3Error =>
     new S3Error('AuthorizationQueryParametersError', { message: detail, ...(fields === undefined ? {} : { fields }) });
   if (PRESIGN_PARAMETERS.some((name) => !query.get(name))) {
@@ -334,7 +335,7 @@ function isSigned(claim: Claim, key: Buffer, canonical: string): boolean {
 }
 
 function spacedHex(text: string): string {
-  return Buffer.from(text, 'latin1')
+  return bytesOf(text)
     .toString('hex')
     .replace(/..(?=.)/g, '$& ');
 }

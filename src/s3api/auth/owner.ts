@@ -1,8 +1,9 @@
 /** Who owns what, as S3 shows it. */
+import { utf8ByteString } from '../../base/byte-string.ts';
 import type { User } from '../../base/vocabulary.ts';
-import { element, utf8ByteString } from '../protocol/xml.ts';
+import { element } from '../protocol/xml.ts';
 
-/** S3's canonical user id of a POSIX owner: the uid in decimal, so that both doors name the same owner. */
+/** S3's canonical user id of a POSIX owner: the uid in decimal, so that both frontends name the same owner. */
 export function ownerId(uid: number): string {
   return String(uid);
 }

@@ -3,10 +3,12 @@
  * authenticate.ts's business.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
+
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { bytesOf, trimOws } from '../../base/byte-string.ts';
 import { LruCache } from '../../base/lru.ts';
 import { uriEncode } from '../http/query.ts';
-import { trimBlanks } from '../protocol/header-text.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256';
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
@@ -34,7 +36,7 @@ export interface CanonicalParts {
   path: string;
   /** canonicalQuery()'s. */
   query: string;
-  headers: Readonly<Record<string, string | undefined>>;
+  headers: RequestHeaders;
   /** Lower case, sorted, as the client listed them. */
   signedHeaders: readonly string[];
   payloadHash: string;
@@ -70,8 +72,8 @@ export function hmacHex(key: Buffer, text: string): string {
 
 /** Compares two signatures in hex in constant time. */
 export function sameSignature(expected: string, given: string): boolean {
-  const a = Buffer.from(expected, 'latin1');
-  const b = Buffer.from(given, 'latin1');
+  const a = bytesOf(expected);
+  const b = bytesOf(given);
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
@@ -98,12 +100,12 @@ export class SigningKeys {
 
 /** Foldings beside SigV4's own that would sign these headers differently; none for nearly every request. */
 export function otherFoldings({ headers, signedHeaders }: CanonicalParts): Folding[] {
-  return signedHeaders.some((name) => /\t| {2}/.test(trimBlanks(headers[name] ?? ''))) ? ['blanks', 'none'] : [];
+  return signedHeaders.some((name) => /\t| {2}/.test(trimOws(headers[name] ?? ''))) ? ['blanks', 'none'] : [];
 }
 
 /** Trimmed, runs made one space. */
 function canonicalValue(value: string, folding: Folding): string {
-  const trimmed = trimBlanks(value);
+  const trimmed = trimOws(value);
   if (folding === 'none') return trimmed;
   if (folding === 'blanks') return trimmed.replace(/[ \t]+/g, ' ');
   return trimmed.includes('  ') ? trimmed.replace(/ +/g, ' ') : trimmed;

@@ -28,7 +28,10 @@ export class UserDirectory {
     });
   }
 
-  /** The user, a plain value when known. Undefined: nobody has this key. Costs a trip when users changed or for unknown keys. */
+  /**
+   * The user, a plain value when known. Undefined: nobody has this key. Costs a trip when users changed or for unknown
+   * keys.
+   */
   find(accessKey: string): User | undefined | Promise<User | undefined> {
     if (this.#loading === undefined && !this.#stale) {
       const user = this.#byKey.get(accessKey);

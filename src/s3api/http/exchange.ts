@@ -1,23 +1,27 @@
-/** One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body. */
+/**
+ * One request on its way: who asks, which operation, which bucket, which payload; and what becomes of an unread body.
+ */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/log.ts';
-import { type ByteString, type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
+import { type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
-import { requireExpectedOwner } from '../auth/access.ts';
 import { type Authenticated, authenticate } from '../auth/authenticate.ts';
-import { type BucketCache, maySearch } from '../auth/bucket-cache.ts';
+import { authorize, enforce } from '../auth/authorize.ts';
 import { FIRST_REGION } from '../auth/region.ts';
 import type { UserDirectory } from '../auth/user-directory.ts';
-import type { GatewaySettings, Payload, S3Request, S3Response } from '../operations/operation.ts';
-import type { OperationTable } from '../operations/operation-table.ts';
-import { declaredDigests, payloadForm } from '../payload/payload-form.ts';
-import { VerifiedPayload } from '../payload/verified-payload.ts';
+import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope } from '../operations/operation.ts';
+import { declaredDigests, payloadForm } from '../payload/form.ts';
+import { VerifiedPayload } from '../payload/verified.ts';
 import { isBucketName } from '../protocol/bucket-name.ts';
+import { joinedHeaders, type RequestHeaders } from '../protocol/request-headers.ts';
 import { type Absent, S3Error, toS3Error } from '../protocol/s3-error.ts';
+import type { BucketCache } from './bucket-cache.ts';
 import { decodeBytes, parseTarget, type Target } from './key-path.ts';
 import { parseQuery } from './query.ts';
 import { RawBody } from './raw-body.ts';
-import { type OperationName, refuseUnknownMethod, route, type Scope } from './routes.ts';
+import { type Router, refuseUnknownMethod } from './router.ts';
 
 /** A client that sends nothing of its body for this long is given up. */
 const BODY_IDLE_MS = 60_000;
@@ -27,25 +31,6 @@ const LINGER_MS_MAX = 5_000;
 /** An unread body up to this length costs less to drop than a new connection. */
 const DROP_BYTES_MAX = 64 * 1024;
 
-/** Operations that store their payload: they need a length and have a size limit. */
-const STORES_PAYLOAD = new Set<OperationName>(['PutObject', 'UploadPart']);
-/** Operations whose x-amz-checksum-* headers speak of the object, not of the payload. */
-const CHECKSUM_OF_OBJECT = new Set<OperationName>([
-  'CompleteMultipartUpload',
-  'CreateMultipartUpload',
-  'CopyObject',
-  'UploadPartCopy',
-]);
-
-/** Bucket operations that need the bucket's inode number only. */
-const NEEDS_INO_ONLY = new Set<OperationName>([
-  'DeleteObjects',
-  'ListMultipartUploads',
-  'ListObjects',
-  'ListObjectsV2',
-  'ListObjectVersions',
-]);
-
 /** Says whose bucket the client means. */
 const EXPECTED_OWNER = 'x-amz-expected-bucket-owner';
 
@@ -53,7 +38,7 @@ const EXPECTED_OWNER = 'x-amz-expected-bucket-owner';
 export interface ExchangeOptions {
   vfs: Vfs;
   settings: GatewaySettings;
-  operations: OperationTable;
+  router: Router;
   buckets: BucketCache;
   logger: Logger;
 }
@@ -61,7 +46,7 @@ export interface ExchangeOptions {
 /** The state of one request on its way. */
 export class Exchange implements S3Request {
   readonly method: string;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: RequestHeaders;
   readonly vfs: Vfs;
   readonly settings: GatewaySettings;
   readonly logger: Logger;
@@ -72,12 +57,11 @@ export class Exchange implements S3Request {
   query: ReadonlyMap<string, string> = new Map();
   presigned = false;
   region: string;
-  absent: Absent = 'bucket';
-  operationName = '';
   readonly #options: ExchangeOptions;
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #expectsContinue: boolean;
+  #operation: Operation | undefined;
   #user: User | undefined;
   #context: Context | undefined;
   #body: Payload | undefined;
@@ -105,6 +89,20 @@ export class Exchange implements S3Request {
     this.method = message.method ?? '';
     this.rawPath = message.url ?? '/';
     this.headers = joinedHeaders(message.rawHeaders);
+  }
+
+  get operation(): Operation {
+    return this.#operation!;
+  }
+
+  /** '' before routing. */
+  get operationName(): string {
+    return this.#operation?.name ?? '';
+  }
+
+  /** What an ENOENT means. */
+  get absent(): Absent {
+    return this.#operation?.absent ?? 'bucket';
   }
 
   get user(): User {
@@ -147,19 +145,14 @@ export class Exchange implements S3Request {
       users,
     );
     this.#admit(authenticated);
-    const name = route({ method: this.method, scope: scopeOf(target), query: this.query, headers: this.headers });
-    const operation = this.#options.operations[name];
-    this.absent = operation.absent;
-    this.operationName = operation.name;
-    this.#body = this.#payload(authenticated, name);
-    const expectedOwner = this.headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
-    this.#cachedBucket = expectedOwner === undefined && (this.key !== undefined || NEEDS_INO_ONLY.has(name));
-    // A caller who may not even search the bucket's directory is refused before the body is asked for.
-    if (this.bucket !== undefined && name !== 'CreateBucket') {
-      const { attr } = await this.bucketEntry();
-      if (!maySearch(attr, this.context)) throw new S3Error('AccessDenied');
-      if (expectedOwner !== undefined) requireExpectedOwner(attr, expectedOwner);
-    }
+    const { method, headers } = this;
+    const operation = this.#options.router.route({ method, scope: scopeOf(target), query: this.query, headers });
+    this.#operation = operation;
+    this.#body = this.#payload(authenticated, operation);
+    const expectedOwner = headers[EXPECTED_OWNER] ?? (this.presigned ? this.query.get(EXPECTED_OWNER) : undefined);
+    this.#cachedBucket = operation.bucket === 'ino' && expectedOwner === undefined;
+    const bucket = operation.bucket === 'nothing' ? undefined : (await this.bucketEntry()).attr;
+    enforce(authorize(operation, this.context, bucket, expectedOwner));
     return operation.handle(this);
   }
 
@@ -214,10 +207,10 @@ export class Exchange implements S3Request {
     this.#context = { uid: user.uid, gid: user.gid, groups: user.groups, pid: process.pid, check: true };
   }
 
-  #payload(authenticated: Authenticated, name: OperationName): Payload {
+  #payload(authenticated: Authenticated, operation: Operation): Payload {
     const form = payloadForm(authenticated.payloadHash, this.headers);
-    if (STORES_PAYLOAD.has(name)) this.#checkLength(form.lengthBytes);
-    const declared = CHECKSUM_OF_OBJECT.has(name) ? undefined : declaredDigests(this.headers, this.query, form);
+    if (operation.payload === 'stream') this.#checkLength(form.lengthBytes);
+    const declared = operation.checksumsOf === 'object' ? undefined : declaredDigests(this.headers, this.query, form);
     const source = new RawBody(this.#message, { idleMs: BODY_IDLE_MS, onStart: () => this.#continue() });
     return new VerifiedPayload({
       source,
@@ -251,18 +244,7 @@ function scopeOf(target: Target): Scope {
   return target.key === undefined ? 'bucket' : 'object';
 }
 
-/** Lower-case names; repeated headers are joined with ',' as SigV4 signs them. */
-function joinedHeaders(raw: readonly string[]): Record<string, string | undefined> {
-  const headers: Record<string, string | undefined> = Object.create(null);
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase();
-    const before = headers[name];
-    headers[name] = before === undefined ? raw[i + 1]! : `${before},${raw[i + 1]!}`;
-  }
-  return headers;
-}
-
-function hasBody(headers: Readonly<Record<string, string | undefined>>): boolean {
+function hasBody(headers: RequestHeaders): boolean {
   const length = headers['content-length'];
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }

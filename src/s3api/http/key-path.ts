@@ -3,7 +3,8 @@
  * has. Nothing is normalised: `a//b`, `.` and `..` are names like any other; keys are bytes.
  */
 
-import { type ByteString, type Ino, NAME_BYTES_MAX } from '../../base/vocabulary.ts';
+import { type ByteString, lowerAscii } from '../../base/byte-string.ts';
+import { type Ino, NAME_BYTES_MAX } from '../../base/vocabulary.ts';
 import type { KeyPath } from '../../meta/meta.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 
@@ -101,8 +102,9 @@ function originForm(url: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-function hostedBucket(host: string, domain: string): ByteString | undefined {
-  const name = host.replace(/:\d*$/, '').toLowerCase();
-  const suffix = `.${domain.toLowerCase()}`;
+/** The bucket that a Host header `bucket.domain[:port]` names. */
+export function hostedBucket(host: string, domain: string): ByteString | undefined {
+  const name = lowerAscii(host.replace(/:\d*$/, ''));
+  const suffix = `.${lowerAscii(domain)}`;
   return name.length > suffix.length && name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
 }

@@ -1,5 +1,6 @@
 /** Query strings as S3 reads and signs them: bytes, '+' is a space, names without a value have the value ''. */
 
+import { hexByte } from '../../base/byte-string.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 import { decodeBytes } from './key-path.ts';
 
@@ -44,7 +45,7 @@ export function canonicalQuery(pairs: Query['pairs'], omit?: string): string {
 /** Percent-encodes bytes but A-Z a-z 0-9 - . _ ~ (RFC 3986 unreserved), and '/' when it is to be kept. */
 export function uriEncode(bytes: string, keepSlash = false): string {
   const pattern = keepSlash ? /[^A-Za-z0-9\-._~/]/g : /[^A-Za-z0-9\-._~]/g;
-  return bytes.replace(pattern, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  return bytes.replace(pattern, (one) => `%${hexByte(one.charCodeAt(0))}`);
 }
 
 function decodeParameter(raw: string): string {

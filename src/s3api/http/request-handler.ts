@@ -1,6 +1,8 @@
 /** Runs each HTTP request to its reply, counts those in progress, logs what failed. */
+
 import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { byteStringOf } from '../../base/byte-string.ts';
 import { traceRequest } from '../../base/trace.ts';
 import { UserDirectory } from '../auth/user-directory.ts';
 import { S3Error, type S3ErrorCode, toS3Error } from '../protocol/s3-error.ts';
@@ -20,7 +22,9 @@ export class RequestHandler {
     this.#users = new UserDirectory(options.vfs, options.logger);
   }
 
-  /** Handles a request to its end; never throws. `expectsContinue`: the client waits for 100 before it sends its body. */
+  /**
+   * Handles a request to its end; never throws. `expectsContinue`: the client waits for 100 before it sends its body.
+   */
   handle(message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     this.#active += 1;
     this.#run(message, response, expectsContinue)
@@ -32,6 +36,10 @@ export class RequestHandler {
         this.#active -= 1;
         if (this.#active === 0) this.#idle?.();
       });
+  }
+
+  get closing(): boolean {
+    return this.#closing;
   }
 
   /** From now on every reply ends its connection. Resolves when no request is being handled. */
@@ -47,7 +55,7 @@ export class RequestHandler {
   brokenReply(code: S3ErrorCode): string {
     const error = new S3Error(code);
     const requestId = this.#ids.next();
-    const body = errorDocument(error, '/', requestId, this.#ids.hostId).toString('latin1');
+    const body = byteStringOf(errorDocument(error, '/', requestId, this.#ids.hostId));
     return (
       `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nConnection: close\r\nContent-Type: application/xml\r\n` +
       `x-amz-request-id: ${requestId}\r\nDate: ${new Date().toUTCString()}\r\nServer: janusfs\r\n` +
@@ -79,7 +87,7 @@ export class RequestHandler {
     const fields = { requestId: reply.requestId, operation: exchange.operationName, code: error.code };
     if (error.status >= 500 && error.code !== 'NotImplemented') {
       logger.error({ ...fields, err: error.cause ?? error }, 'request failed');
-    } else logger.debug({ ...fields, detail: error.message }, 'request refused');
+    } else logger.debug({ ...fields, detail: error.message, reason: error.reason }, 'request refused');
     if (reply.response.destroyed) return;
     if (reply.response.headersSent) {
       reply.response.destroy();

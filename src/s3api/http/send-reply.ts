@@ -1,8 +1,10 @@
 /** Writing answers: headers of every reply, back-pressure for streams, bodies for errors. */
+
 import type { ServerResponse } from 'node:http';
+import { lowerAscii, upperAscii, utf8ByteString } from '../../base/byte-string.ts';
 import type { S3Response } from '../operations/operation.ts';
 import type { S3Error } from '../protocol/s3-error.ts';
-import { element, plainXmlDocument, utf8ByteString } from '../protocol/xml.ts';
+import { element, plainXmlDocument } from '../protocol/xml.ts';
 
 /** A client that takes nothing for this long loses its connection. */
 export const DRAIN_MS_MAX = 120_000;
@@ -17,14 +19,14 @@ export class ReplyIds {
   #count = 0;
 
   constructor(random: Buffer) {
-    this.#prefix = random.toString('hex', 0, 4).toUpperCase();
+    this.#prefix = upperAscii(random.toString('hex', 0, 4));
     this.hostId = random.toString('base64');
   }
 
   /** x-amz-request-id: 16 hexadecimal digits, unique in this process. */
   next(): string {
     this.#count = (this.#count + 1) % 2 ** 32;
-    return this.#prefix + this.#count.toString(16).toUpperCase().padStart(8, '0');
+    return this.#prefix + upperAscii(this.#count.toString(16)).padStart(8, '0');
   }
 }
 
@@ -148,6 +150,6 @@ function writeHead(reply: ReplyContext, status: number, headers: Record<string, 
 }
 
 function hasHeader(headers: Record<string, unknown>, lowerName: string): boolean {
-  for (const name in headers) if (name.toLowerCase() === lowerName) return true;
+  for (const name in headers) if (lowerAscii(name) === lowerName) return true;
   return false;
 }

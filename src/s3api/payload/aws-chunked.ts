@@ -1,16 +1,18 @@
 /**
  * The aws-chunked payload encoding, taken apart as bytes arrive. Bytes of a chunk are handed on before its signature is
- * known (the object is published only after the end), so memory is bounded by one header line whatever the chunks' sizes.
+ * known (the object is published only after the end), so memory is bounded by one header line whatever the chunks'
+ * sizes.
  *
  *     signed:    HEX;chunk-signature=SIG CRLF  data CRLF ... 0;chunk-signature=SIG CRLF  [trailers]  CRLF
  *     unsigned:  HEX CRLF  data CRLF ... 0 CRLF  [name:value CRLF ...]  CRLF
  *     trailers:  name:value CRLF ...  x-amz-trailer-signature:SIG CRLF (signed form)
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
  */
+
 import { createHash, type Hash } from 'node:crypto';
+import { byteStringOf, lowerAscii, trimOws } from '../../base/byte-string.ts';
 import type { Signing } from '../auth/authenticate.ts';
 import { ALGORITHM, EMPTY_SHA256, hmacHex, sameSignature, sha256Hex } from '../auth/sigv4.ts';
-import { lowerAscii, trimBlanks } from '../protocol/header-text.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 
 const LINE_BYTES_MAX = 8192;
@@ -85,7 +87,7 @@ export class AwsChunkedDecoder {
     const newline = data.indexOf(LF, at);
     const until = newline < 0 ? data.length : newline;
     if (this.#line.length + until - at > LINE_BYTES_MAX) throw framingError('a line is too long');
-    this.#line += data.toString('latin1', at, until);
+    this.#line += byteStringOf(data, at, until);
     if (newline < 0) return data.length;
     const line = this.#line.charCodeAt(this.#line.length - 1) === CR ? this.#line.slice(0, -1) : this.#line;
     this.#line = '';
@@ -109,7 +111,7 @@ export class AwsChunkedDecoder {
 
   #chunkHeader(line: string): void {
     const semicolon = line.indexOf(';');
-    const digits = trimBlanks(semicolon < 0 ? line : line.slice(0, semicolon));
+    const digits = trimOws(semicolon < 0 ? line : line.slice(0, semicolon));
     if (!/^[0-9a-fA-F]{1,12}$/.test(digits)) throw framingError('a chunk size is not a hexadecimal number');
     const size = Number.parseInt(digits, 16);
     if (this.#signer !== undefined) this.#signer.beginChunk(semicolon < 0 ? '' : line.slice(semicolon + 1));
@@ -134,11 +136,11 @@ export class AwsChunkedDecoder {
 
   #trailer(line: string): void {
     const colon = line.indexOf(':');
-    const name = lowerAscii(trimBlanks(line.slice(0, Math.max(colon, 0))));
+    const name = lowerAscii(trimOws(line.slice(0, Math.max(colon, 0))));
     if (name === '' || !this.#options.trailers || this.trailers.size === TRAILERS_MAX || this.trailers.has(name)) {
       throw new S3Error('MalformedTrailerError');
     }
-    this.trailers.set(name, trimBlanks(line.slice(colon + 1)));
+    this.trailers.set(name, trimOws(line.slice(colon + 1)));
   }
 
   #finishTrailers(): void {

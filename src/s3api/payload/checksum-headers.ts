@@ -1,5 +1,7 @@
 /** What requests and answers say about checksums beyond the payload itself: algorithm, type, parts, joined values. */
+
 import { createHash } from 'node:crypto';
+import { lowerAscii, upperAscii } from '../../base/byte-string.ts';
 import {
   CHECKSUM_ALGORITHMS,
   CHECKSUM_BYTES,
@@ -8,13 +10,16 @@ import {
   createChecksum,
   isCrc,
 } from '../../base/checksums.ts';
+import { wordSet } from '../../base/lookup-table.ts';
 import type { S3Record } from '../../base/vocabulary.ts';
 import type { Part } from '../../meta/meta.ts';
-import type { RequestHeaders } from '../protocol/conditions.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 import { childToken, element, type XmlNode } from '../protocol/xml.ts';
 
-export type ChecksumType = 'FULL_OBJECT' | 'COMPOSITE';
+const TYPES = wordSet(['FULL_OBJECT', 'COMPOSITE']);
+export type ChecksumType = (typeof TYPES)['words'][number];
+const ALGORITHMS = wordSet(CHECKSUM_ALGORITHMS);
 type Checksums = S3Record['checksums'];
 
 /** What a multipart upload computes; '' when the client asked for nothing. */
@@ -25,19 +30,27 @@ export interface UploadChecksum {
 
 /** The request and response header of an algorithm's value. */
 export function checksumHeader(algorithm: string): string {
-  return `x-amz-checksum-${algorithm.toLowerCase()}`;
+  return `x-amz-checksum-${lowerAscii(algorithm)}`;
 }
 
 /** Narrows a stored or sent name. */
 export function isChecksumAlgorithm(name: string): name is ChecksumAlgorithm {
-  return (CHECKSUM_ALGORITHMS as readonly string[]).includes(name);
+  return ALGORITHMS.has(name);
 }
 
-/** x-amz-checksum-algorithm of CopyObject and CreateMultipartUpload. @throws S3Error InvalidRequest for unknown names. */
+/** The algorithm by its name in any case; undefined when there is none such. */
+export function algorithmNamed(name: string): ChecksumAlgorithm | undefined {
+  return ALGORITHMS.find(upperAscii(name));
+}
+
+/**
+ * x-amz-checksum-algorithm of CopyObject and CreateMultipartUpload. @throws S3Error InvalidRequest for unknown names.
+ */
 export function requestedAlgorithm(headers: RequestHeaders): ChecksumAlgorithm | '' {
-  const name = headers['x-amz-checksum-algorithm']?.toUpperCase();
+  const name = headers['x-amz-checksum-algorithm'];
   if (name === undefined || name === '') return '';
-  if (isChecksumAlgorithm(name)) return name;
+  const algorithm = algorithmNamed(name);
+  if (algorithm !== undefined) return algorithm;
   throw new S3Error('InvalidRequest', {
     message: `Checksum algorithm provided is unsupported. Please try again with any of the valid types: [${CHECKSUM_ALGORITHMS.join(', ')}]`,
   });
@@ -51,8 +64,9 @@ export function requestedAlgorithm(headers: RequestHeaders): ChecksumAlgorithm |
  */
 export function uploadChecksum(headers: RequestHeaders): UploadChecksum {
   const algorithm = requestedAlgorithm(headers);
-  const asked = headers['x-amz-checksum-type']?.toUpperCase();
-  if (asked !== undefined && asked !== 'FULL_OBJECT' && asked !== 'COMPOSITE') {
+  const given = headers['x-amz-checksum-type'];
+  const asked = given === undefined ? undefined : TYPES.find(upperAscii(given));
+  if (given !== undefined && asked === undefined) {
     throw new S3Error('InvalidRequest', { message: 'Value for x-amz-checksum-type header is invalid.' });
   }
   if (algorithm === '') {
@@ -64,7 +78,7 @@ export function uploadChecksum(headers: RequestHeaders): UploadChecksum {
   const only = algorithm === 'CRC64NVME' ? 'FULL_OBJECT' : isCrc(algorithm) ? undefined : 'COMPOSITE';
   if (asked !== undefined && only !== undefined && asked !== only) {
     throw new S3Error('InvalidRequest', {
-      message: `The ${asked} checksum type cannot be used with the ${algorithm.toLowerCase()} checksum algorithm.`,
+      message: `The ${asked} checksum type cannot be used with the ${lowerAscii(algorithm)} checksum algorithm.`,
     });
   }
   return { algorithm, type: asked ?? only ?? 'COMPOSITE' };

@@ -2,12 +2,11 @@
  * Conditional requests. Reads are decided here against the walked object; writes are only parsed here and decided
  * inside the publishing script, so that nothing can come between the check and the write.
  */
+import { trimOws } from '../../base/byte-string.ts';
 import type { Precondition } from '../../meta/meta.ts';
-import { trimBlanks } from './header-text.ts';
+import type { RequestHeaders } from './request-headers.ts';
 import { S3Error } from './s3-error.ts';
 import { parseHttpDate } from './times.ts';
-
-export type RequestHeaders = Readonly<Record<string, string | undefined>>;
 
 /** What a read condition looks at. `etag` is without quotes; seconds since the epoch. */
 export interface Validators {
@@ -20,8 +19,8 @@ export type ConditionPrefix = '' | 'x-amz-copy-source-';
 
 /**
  * Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in RFC 9110's order: a matching If-Match
- * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. What is no HTTP date is ignored, and so
- * is an If-Modified-Since in the future, unless it is the very time that was shown for the object.
+ * makes If-Unmodified-Since void, an If-None-Match makes If-Modified-Since void. What is no HTTP date is ignored, and
+ * so is an If-Modified-Since in the future, unless it is the very time that was shown for the object.
  * @returns false when the answer is 304; for a copy source that is PreconditionFailed instead.
  * @throws S3Error PreconditionFailed naming the condition.
  * @see RFC 9110 section 13.2.2; https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -70,23 +69,26 @@ export function deletePrecondition(headers: RequestHeaders): Precondition {
 
 /** A size condition, bytes. @throws S3Error InvalidArgument. */
 export function conditionSize(text: string): number {
-  if (!/^\d{1,16}$/.test(trimBlanks(text))) throw invalid('x-amz-if-match-size', text);
+  if (!/^\d{1,16}$/.test(trimOws(text))) throw invalid('x-amz-if-match-size', text);
   return Number(text);
 }
 
 /** A time condition, seconds; HTTP and ISO dates. @throws S3Error InvalidArgument. */
 export function conditionTime(text: string): number {
   // SDKs write it as an HTTP date or as ISO 8601.
-  const sec = parseHttpDate(trimBlanks(text)) ?? Math.floor(Date.parse(text) / 1000);
+  const sec = parseHttpDate(trimOws(text)) ?? Math.floor(Date.parse(text) / 1000);
   if (Number.isNaN(sec)) throw invalid('x-amz-if-match-last-modified-time', text);
   return sec;
 }
 
-/** Reads a list of entity tags, with or without quotes; `*` stays '*'. A weak tag never equals one in a strong comparison. */
+/**
+ * Reads a list of entity tags, with or without quotes; `*` stays '*'. A weak tag never equals one in a strong
+ * comparison.
+ */
 export function parseEtags(value: string, weak: boolean): string[] {
   const tags: string[] = [];
   for (const item of value.split(',')) {
-    const text = trimBlanks(item);
+    const text = trimOws(item);
     if (text === '') continue;
     const plain = weak && text.startsWith('W/') ? text.slice(2) : text;
     tags.push(unquoteEtag(plain));
@@ -96,7 +98,7 @@ export function parseEtags(value: string, weak: boolean): string[] {
 
 /** An entity tag without its quotes. */
 export function unquoteEtag(text: string): string {
-  const trimmed = trimBlanks(text);
+  const trimmed = trimOws(text);
   return trimmed.length >= 2 && trimmed.startsWith('"') && trimmed.endsWith('"') ? trimmed.slice(1, -1) : trimmed;
 }
 

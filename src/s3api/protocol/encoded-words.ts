@@ -11,7 +11,10 @@
  * All text here is bytes (latin1).
  * @see RFC 2047; https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata
  */
+
 import { isUtf8 } from 'node:buffer';
+import { type ByteString, byteStringOf, bytesOf, hexByte, lowerAscii, utf8ByteString } from '../../base/byte-string.ts';
+import { lookupTable } from '../../base/lookup-table.ts';
 
 /** RFC 2047 section 2. */
 const WORD_CHARS_MAX = 75;
@@ -26,13 +29,13 @@ const CHARACTER = /[\x00-\x7f]|[\xc0-\xff][\x80-\xbf]+/g;
 
 /** The header text of kept bytes. */
 export function encodeWords(value: string): string {
-  const plain = ASCII.test(value) ? decodeWords(value) === value : !isUtf8(Buffer.from(value, 'latin1'));
+  const plain = ASCII.test(value) ? decodeWords(value) === value : !isUtf8(bytesOf(value));
   return plain ? value : encoded(value);
 }
 
 /**
- * The bytes to keep of a header's text. Words in UTF-8, US-ASCII and ISO-8859-1 are decoded to UTF-8; white space between
- * two of them is dropped. Text that cannot be decoded, or holds control characters then, is kept as it came.
+ * The bytes to keep of a header's text. Words in UTF-8, US-ASCII and ISO-8859-1 are decoded to UTF-8; white space
+ * between two of them is dropped. Text that cannot be decoded, or holds control characters then, is kept as it came.
  */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return text;
@@ -50,7 +53,7 @@ export function decodeWords(text: string): string {
     gap = '';
   }
   decoded += gap;
-  return CONTROL.test(decoded) || !isUtf8(Buffer.from(decoded, 'latin1')) ? text : decoded;
+  return CONTROL.test(decoded) || !isUtf8(bytesOf(decoded)) ? text : decoded;
 }
 
 function decodedWord(piece: string): string | undefined {
@@ -59,19 +62,19 @@ function decodedWord(piece: string): string | undefined {
   const [, charset, encoding, inner] = match as unknown as [string, string, string, string];
   const bytes = encoding === 'Q' || encoding === 'q' ? fromQ(inner) : fromBase64(inner);
   if (bytes === undefined) return undefined;
-  switch (charset.toLowerCase()) {
-    // A character may be split between two words, so validity is checked at the end.
-    case 'utf-8':
-    case 'utf8':
-      return bytes;
-    case 'us-ascii':
-      return ASCII.test(bytes) ? bytes : undefined;
-    case 'iso-8859-1':
-      return Buffer.from(bytes, 'utf8').toString('latin1');
-    default:
-      return undefined;
-  }
+  return CHARSETS.get(lowerAscii(charset))?.(bytes);
 }
+
+/** To UTF-8 bytes; undefined for bytes that the charset does not have. */
+type Decoder = (bytes: ByteString) => ByteString | undefined;
+/** A character may be split between two words, so validity is checked at the end. */
+const asIs: Decoder = (bytes) => bytes;
+const CHARSETS = lookupTable<string, Decoder>({
+  'utf-8': asIs,
+  utf8: asIs,
+  'us-ascii': (bytes) => (ASCII.test(bytes) ? bytes : undefined),
+  'iso-8859-1': utf8ByteString,
+});
 
 function fromQ(inner: string): string | undefined {
   if (/=(?![0-9A-Fa-f]{2})/.test(inner)) return undefined;
@@ -82,7 +85,7 @@ function fromQ(inner: string): string | undefined {
 
 function fromBase64(inner: string): string | undefined {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(inner)) return undefined;
-  return Buffer.from(inner, 'base64').toString('latin1');
+  return byteStringOf(Buffer.from(inner, 'base64'));
 }
 
 /** Words of at most 75 characters that each hold whole characters. */
@@ -102,5 +105,5 @@ function encoded(value: string): string {
 }
 
 function qByte(byte: string): string {
-  return byte === ' ' ? '_' : `=${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  return byte === ' ' ? '_' : `=${hexByte(byte.charCodeAt(0))}`;
 }

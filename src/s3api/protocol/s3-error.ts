@@ -112,6 +112,8 @@ export interface S3ErrorOptions {
   fields?: Record<string, string | number>;
   /** Further response headers. */
   headers?: Record<string, string>;
+  /** Why, for the log only. */
+  reason?: string;
   cause?: unknown;
 }
 
@@ -121,6 +123,7 @@ export class S3Error extends Error {
   readonly status: number;
   readonly fields: Record<string, string | number>;
   readonly headers: Record<string, string>;
+  readonly reason: string | undefined;
 
   constructor(code: S3ErrorCode, options: S3ErrorOptions = {}) {
     super(options.message ?? TABLE[code][1], options.cause === undefined ? undefined : { cause: options.cause });
@@ -129,6 +132,7 @@ export class S3Error extends Error {
     this.status = TABLE[code][0];
     this.fields = options.fields ?? {};
     this.headers = options.headers ?? {};
+    this.reason = options.reason;
   }
 }
 

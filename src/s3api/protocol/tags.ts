@@ -1,4 +1,5 @@
 /** Object and bucket tags: the x-amz-tagging header and the Tagging document. Keys and values are byte strings. */
+import { utf8Text } from '../../base/byte-string.ts';
 import type { S3Record } from '../../base/vocabulary.ts';
 import { S3Error } from './s3-error.ts';
 import { child, childrenOf, childText, element, parseXml, wrap, type XmlNode, xmlDocument } from './xml.ts';
@@ -77,7 +78,7 @@ function checkedTags(tags: Tags, countMax: number): Tags {
 }
 
 function checkText(what: 'TagKey' | 'TagValue', bytes: string, lengthMin: number, lengthMax: number): void {
-  const text = Buffer.from(bytes, 'latin1').toString('utf8');
+  const text = utf8Text(bytes);
   const length = [...text].length;
   if (length >= lengthMin && length <= lengthMax && TAG_TEXT.test(text)) return;
   throw new S3Error('InvalidTag', {

@@ -1,4 +1,6 @@
-/** Times as S3's headers and documents write them. A file may claim any time at all; what has no date there is moved. */
+/**
+ * Times as S3's headers and documents write them. A file may claim any time at all; what has no date there is moved.
+ */
 
 /** The last second that both forms can write: 9999-12-31T23:59:59Z. */
 const SEC_MAX = 253_402_300_799;

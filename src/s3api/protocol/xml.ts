@@ -2,20 +2,32 @@
  * XML in and out, on byte strings (latin1 text that holds UTF-8 bytes), so that keys cross without being decoded.
  *
  * Writing: characters that parsers change (CR, LF, TAB) become references. What XML 1.0 cannot hold in any spelling
- * (other control characters, U+FFFE, U+FFFF, bytes that are no UTF-8) becomes U+FFFD, so that every answer can be parsed;
- * a client that must see such keys lists with encoding-type=url.
- * Reading: fast-xml-parser finds the structure; references are decoded here, unknown ones refused, DTDs refused, and so
- * is everything that is not XML 1.0.
+ * (other control characters, U+FFFE, U+FFFF, bytes that are no UTF-8) becomes U+FFFD, so that every answer can be
+ * parsed; a client that must see such keys lists with encoding-type=url. Reading: fast-xml-parser finds the structure;
+ * references are decoded here, unknown ones refused, DTDs refused, and so is everything that is not XML 1.0.
  */
+
 import { isUtf8 } from 'node:buffer';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
-import type { ByteString } from '../../base/vocabulary.ts';
+import {
+  type ByteString,
+  byteStringOf,
+  bytesOf,
+  lowerAscii,
+  upperAscii,
+  utf8ByteString,
+} from '../../base/byte-string.ts';
+
+import { lookupTable, wordSet } from '../../base/lookup-table.ts';
 import { S3Error } from './s3-error.ts';
 
 export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
 const DEPTH_MAX = 16;
 const ELEMENTS_MAX = 60_000;
+
+/** Lower case. */
+const UTF8_NAMES = wordSet(['utf-8', 'utf8']);
 
 const PLAIN = /^[\x20-\x21\x23-\x25\x27-\x3b\x3d\x3f-\x7e]*$/;
 const SPECIAL = /[&<>"\x00-\x1f\x7f]|\xef\xbf[\xbe\xbf]/g;
@@ -24,11 +36,6 @@ const REPLACEMENT = '\xef\xbf\xbd';
 
 /** Characters that XML 1.0 forbids, raw: control characters but for tab, LF and CR, and U+FFFE and U+FFFF. */
 const FORBIDDEN = /[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]/;
-
-/** Encodes JavaScript text (a user's name, a message) as the UTF-8 bytes that the writer takes. */
-export function utf8ByteString(text: string): ByteString {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
 
 /** Escapes bytes for element content and attribute values. */
 export function escapeXml(text: ByteString): ByteString {
@@ -53,16 +60,16 @@ export function wrap(name: string, inner: ByteString): ByteString {
 
 /** A whole response document with S3's namespace. `inner` is XML already. */
 export function xmlDocument(root: string, inner: ByteString): Buffer {
-  return Buffer.from(`${DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${inner}</${root}>`, 'latin1');
+  return bytesOf(`${DECLARATION}<${root} xmlns="${S3_NAMESPACE}">${inner}</${root}>`);
 }
 
 /** A document without namespace (errors). */
 export function plainXmlDocument(root: string, inner: ByteString): Buffer {
-  return Buffer.from(`${DECLARATION}<${root}>${inner}</${root}>`, 'latin1');
+  return bytesOf(`${DECLARATION}<${root}>${inner}</${root}>`);
 }
 
 function validUtf8(text: ByteString): ByteString {
-  const bytes = Buffer.from(text, 'latin1');
+  const bytes = bytesOf(text);
   return isUtf8(bytes) ? text : utf8ByteString(bytes.toString('utf8'));
 }
 
@@ -80,7 +87,7 @@ function reference(found: string): string {
     case '\n':
     case '\r':
     case '\x7f':
-      return `&#x${found.charCodeAt(0).toString(16).toUpperCase()};`;
+      return `&#x${upperAscii(found.charCodeAt(0).toString(16))};`;
     default:
       return REPLACEMENT;
   }
@@ -123,7 +130,7 @@ const parser = new XMLParser({
 export function parseXml(body: Buffer, rootName: string): XmlNode {
   const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body;
   if (bytes.length === 0 || !isUtf8(bytes)) throw new S3Error('MalformedXML');
-  const text = bytes.toString('latin1');
+  const text = byteStringOf(bytes);
   refuseOtherEncoding(text);
   if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY') || FORBIDDEN.test(text)) {
     throw new S3Error('MalformedXML');
@@ -138,8 +145,8 @@ export function parseXml(body: Buffer, rootName: string): XmlNode {
 
 /** A document that says it is in another encoding would be read as other keys than it means. */
 function refuseOtherEncoding(text: string): void {
-  const encoding = /^<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)["']/.exec(text)?.[1]?.toLowerCase();
-  if (encoding === undefined || encoding === 'utf-8' || encoding === 'utf8') return;
+  const encoding = /^<\?xml[^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*["']([^"'>]*)["']/.exec(text)?.[1];
+  if (encoding === undefined || UTF8_NAMES.has(lowerAscii(encoding))) return;
   if (/[\x80-\xff]/.test(text)) throw new S3Error('MalformedXML');
 }
 
@@ -206,13 +213,7 @@ function cdataText(inner: unknown): ByteString {
   return (inner as Parsed[]).map((item) => String(item['#text'])).join('');
 }
 
-const NAMED = new Map([
-  ['amp', '&'],
-  ['lt', '<'],
-  ['gt', '>'],
-  ['quot', '"'],
-  ['apos', "'"],
-]);
+const NAMED = lookupTable({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" });
 
 // XML 1.0 section 2.11: line ends become LF; a CR that is meant comes as a reference.
 function decodeReferences(text: string): ByteString {

@@ -1,7 +1,7 @@
 /** Settings of a bucket that are kept as extended attributes of its directory, so that they move with it. */
+import { byteStringOf, bytesOf } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
 import type { Entry, S3Record } from '../../../base/vocabulary.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import type { S3Request } from '../operation.ts';
 
 /** JSON: [[key, value], ...] in UTF-8. */
@@ -11,13 +11,7 @@ const OWNERSHIP_XATTR = 'user.janusfs.bucket-ownership';
 
 export async function storeBucketTags(request: S3Request, bucket: Entry, tags: S3Record['tags']): Promise<void> {
   // Tags are byte strings that hold UTF-8: latin1 writes those bytes.
-  await request.vfs.attributes.setxattr(
-    request.context,
-    bucket.attr.ino,
-    TAGS_XATTR,
-    Buffer.from(JSON.stringify(tags), 'latin1'),
-    0,
-  );
+  await request.vfs.attributes.setxattr(request.context, bucket.attr.ino, TAGS_XATTR, bytesOf(JSON.stringify(tags)), 0);
 }
 
 /** Undefined when none were ever set. */
@@ -31,13 +25,7 @@ export function removeBucketTags(request: S3Request, bucket: Entry): Promise<voi
 }
 
 export async function storeOwnership(request: S3Request, bucket: Entry, ownership: string): Promise<void> {
-  await request.vfs.attributes.setxattr(
-    request.context,
-    bucket.attr.ino,
-    OWNERSHIP_XATTR,
-    Buffer.from(ownership, 'latin1'),
-    0,
-  );
+  await request.vfs.attributes.setxattr(request.context, bucket.attr.ino, OWNERSHIP_XATTR, bytesOf(ownership), 0);
 }
 
 export function loadOwnership(request: S3Request, bucket: Entry): Promise<string | undefined> {
@@ -48,16 +36,9 @@ export function removeOwnership(request: S3Request, bucket: Entry): Promise<void
   return remove(request, bucket, OWNERSHIP_XATTR);
 }
 
-/** The bucket, for what only its owner may change. @throws S3Error AccessDenied. */
-export async function ownBucket(request: S3Request): Promise<Entry> {
-  const entry = await request.bucketEntry();
-  if (entry.attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
-  return entry;
-}
-
 async function load(request: S3Request, bucket: Entry, name: string): Promise<string | undefined> {
   try {
-    return (await request.vfs.attributes.getxattr(request.context, bucket.attr.ino, name)).toString('latin1');
+    return byteStringOf(await request.vfs.attributes.getxattr(request.context, bucket.attr.ino, name));
   } catch (error) {
     if (isFsError(error, 'ENODATA')) return undefined;
     throw error;

@@ -1,5 +1,4 @@
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import { effectiveHeaders, refuseUnsupported } from '../object/headers.ts';
 import { privateAcl, refuseOtherGrants } from '../object/object-acl.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
@@ -12,6 +11,12 @@ const BODY_BYTES_MAX = 64 * 1024;
  */
 export const getBucketAcl: Operation = {
   name: 'GetBucketAcl',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'acl',
+  action: 's3:GetBucketAcl',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const { attr } = await request.bucketEntry();
@@ -23,11 +28,21 @@ export const getBucketAcl: Operation = {
  * Accepts what buckets have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
  */
-export const putBucketAcl: Operation = { name: 'PutBucketAcl', absent: 'bucket', handle };
+export const putBucketAcl: Operation = {
+  name: 'PutBucketAcl',
+  scope: 'bucket',
+  method: 'PUT',
+  subresource: 'acl',
+  action: 's3:PutBucketAcl',
+  payload: 'document',
+  bucket: 'attributes',
+  allowed: 'bucket owner',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { attr } = await request.bucketEntry();
-  if (attr.uid !== request.context.uid && request.context.uid !== 0) throw new S3Error('AccessDenied');
   const headers = effectiveHeaders(request);
   refuseUnsupported(headers);
   const body = await request.body.readAll(BODY_BYTES_MAX);

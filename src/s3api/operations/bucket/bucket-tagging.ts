@@ -3,13 +3,19 @@
 import { S3Error } from '../../protocol/s3-error.ts';
 import { BUCKET_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../../protocol/tags.ts';
 import type { Operation } from '../operation.ts';
-import { loadBucketTags, ownBucket, removeBucketTags, storeBucketTags } from './attributes.ts';
+import { loadBucketTags, removeBucketTags, storeBucketTags } from './attributes.ts';
 
 const BODY_BYTES_MAX = 1024 * 1024;
 
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html */
 export const getBucketTagging: Operation = {
   name: 'GetBucketTagging',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'tagging',
+  action: 's3:GetBucketTagging',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const tags = await loadBucketTags(request, await request.bucketEntry());
@@ -21,9 +27,16 @@ export const getBucketTagging: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html */
 export const putBucketTagging: Operation = {
   name: 'PutBucketTagging',
+  scope: 'bucket',
+  method: 'PUT',
+  subresource: 'tagging',
+  action: 's3:PutBucketTagging',
+  payload: 'document',
+  bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    const bucket = await ownBucket(request);
+    const bucket = await request.bucketEntry();
     const tags = parseTaggingDocument(await request.body.readAll(BODY_BYTES_MAX), BUCKET_TAGS_MAX);
     await storeBucketTags(request, bucket, tags);
     return { status: 204 };
@@ -33,9 +46,16 @@ export const putBucketTagging: Operation = {
 /** @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketTagging.html */
 export const deleteBucketTagging: Operation = {
   name: 'DeleteBucketTagging',
+  scope: 'bucket',
+  method: 'DELETE',
+  subresource: 'tagging',
+  action: 's3:PutBucketTagging',
+  payload: 'none',
+  bucket: 'attributes',
+  allowed: 'bucket owner',
   absent: 'bucket',
   async handle(request) {
-    await removeBucketTags(request, await ownBucket(request));
+    await removeBucketTags(request, await request.bucketEntry());
     return { status: 204 };
   },
 };

@@ -1,9 +1,10 @@
+import { lowerAscii } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
 import type { Entry, S3Record } from '../../../base/vocabulary.ts';
 import { checkOwnership, refuseForeignGrants } from '../../auth/access-headers.ts';
 import { FIRST_REGION } from '../../auth/region.ts';
 import { isBucketName } from '../../protocol/bucket-name.ts';
-import type { RequestHeaders } from '../../protocol/conditions.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { isS3Error, S3Error } from '../../protocol/s3-error.ts';
 import { BUCKET_TAGS_MAX, parseTags } from '../../protocol/tags.ts';
 import { child, childToken, parseXml } from '../../protocol/xml.ts';
@@ -20,7 +21,16 @@ const OLD_REGION = { name: 'EU', region: 'eu-west-1' };
  * a client that repeats the request because it got no answer writes them again.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
  */
-export const createBucket: Operation = { name: 'CreateBucket', absent: 'bucket', handle };
+export const createBucket: Operation = {
+  name: 'CreateBucket',
+  scope: 'bucket',
+  method: 'PUT',
+  action: 's3:CreateBucket',
+  payload: 'document',
+  bucket: 'nothing',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const name = request.bucket!;
@@ -60,7 +70,7 @@ async function existingBucket(request: S3Request): Promise<Entry> {
 /** The ownership asked for. @throws S3Error for what buckets here cannot have. */
 function readOwnership(headers: RequestHeaders): string | undefined {
   const { 'x-amz-bucket-object-lock-enabled': lock, 'x-amz-object-ownership': ownership, ...others } = headers;
-  if (lock !== undefined && lock.toLowerCase() !== 'false') {
+  if (lock !== undefined && lowerAscii(lock) !== 'false') {
     throw new S3Error('NotImplemented', { message: 'Object Lock is not implemented.' });
   }
   if (ownership !== undefined) checkOwnership(ownership);

@@ -8,6 +8,11 @@ import type { Operation } from '../operation.ts';
  */
 export const deleteBucket: Operation = {
   name: 'DeleteBucket',
+  scope: 'bucket',
+  method: 'DELETE',
+  action: 's3:DeleteBucket',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     const { attr } = await request.bucketEntry();

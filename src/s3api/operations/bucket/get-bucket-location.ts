@@ -8,6 +8,13 @@ import type { Operation } from '../operation.ts';
  */
 export const getBucketLocation: Operation = {
   name: 'GetBucketLocation',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'location',
+  complete: true,
+  action: 's3:GetBucketLocation',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     await request.bucketEntry();

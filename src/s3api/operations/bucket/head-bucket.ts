@@ -6,6 +6,11 @@ import type { Operation } from '../operation.ts';
  */
 export const headBucket: Operation = {
   name: 'HeadBucket',
+  scope: 'bucket',
+  method: 'HEAD',
+  action: 's3:ListBucket',
+  payload: 'none',
+  bucket: 'attributes',
   absent: 'bucket',
   async handle(request) {
     await request.bucketEntry();

@@ -1,4 +1,5 @@
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { xmlTime } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
@@ -12,7 +13,16 @@ const PAGE_LENGTH = 1000;
  * Lists the caller's buckets by name (uid 0 sees everybody's).
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
  */
-export const listBuckets: Operation = { name: 'ListBuckets', absent: 'bucket', handle };
+export const listBuckets: Operation = {
+  name: 'ListBuckets',
+  scope: 'service',
+  method: 'GET',
+  action: 's3:ListAllMyBuckets',
+  payload: 'none',
+  bucket: 'nothing',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { query } = request;
@@ -62,7 +72,7 @@ function bucketElement({ name, attr }: Entry, region: string): string {
 }
 
 function writeToken(after: ByteString): string {
-  return Buffer.from(after, 'latin1').toString('base64url');
+  return bytesOf(after).toString('base64url');
 }
 
 function readToken(token: string): ByteString {
@@ -70,5 +80,5 @@ function readToken(token: string): ByteString {
   if (bytes.length === 0 || bytes.toString('base64url') !== token) {
     throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
   }
-  return bytes.toString('latin1');
+  return byteStringOf(bytes);
 }

@@ -17,7 +17,18 @@ import {
  * Lists the versions of a bucket's objects: while a bucket was never versioned, each object is its own version `null`.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
  */
-export const listObjectVersions: Operation = { name: 'ListObjectVersions', absent: 'bucket', handle };
+export const listObjectVersions: Operation = {
+  name: 'ListObjectVersions',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'versions',
+  complete: true,
+  action: 's3:ListBucketVersions',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { query } = request;

@@ -1,4 +1,4 @@
-import type { ByteString } from '../../../base/vocabulary.ts';
+import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
 import { element, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import {
@@ -17,7 +17,17 @@ import {
  * and a page costs the same wherever it begins.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
-export const listObjectsV2: Operation = { name: 'ListObjectsV2', absent: 'bucket', handle };
+export const listObjectsV2: Operation = {
+  name: 'ListObjectsV2',
+  scope: 'bucket',
+  method: 'GET',
+  variant: { query: 'list-type', value: '2' },
+  action: 's3:ListBucket',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 /** Tells tokens of this form from others, should the form ever change. */
 const TOKEN_FORM = '1';
@@ -48,7 +58,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 }
 
 function writeToken(after: ByteString): string {
-  return TOKEN_FORM + Buffer.from(after, 'latin1').toString('base64url');
+  return TOKEN_FORM + bytesOf(after).toString('base64url');
 }
 
 function readToken(token: string): ByteString {
@@ -56,5 +66,5 @@ function readToken(token: string): ByteString {
   if (token[0] !== TOKEN_FORM || bytes.length === 0 || bytes.toString('base64url') !== token.slice(1)) {
     throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
   }
-  return bytes.toString('latin1');
+  return byteStringOf(bytes);
 }

@@ -15,7 +15,16 @@ import {
  * key is the next marker.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
  */
-export const listObjects: Operation = { name: 'ListObjects', absent: 'bucket', handle };
+export const listObjects: Operation = {
+  name: 'ListObjects',
+  scope: 'bucket',
+  method: 'GET',
+  action: 's3:ListBucket',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const parameters = listParameters(request);

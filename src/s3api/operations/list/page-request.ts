@@ -1,6 +1,7 @@
 /** The parameters that the listing operations share, and the pieces of XML they answer with. */
 
-import type { Attr, ByteString, S3Record } from '../../../base/vocabulary.ts';
+import type { ByteString } from '../../../base/byte-string.ts';
+import type { Attr, S3Record } from '../../../base/vocabulary.ts';
 import type { ListItem, ListReply } from '../../../meta/meta.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { uriEncode } from '../../http/query.ts';

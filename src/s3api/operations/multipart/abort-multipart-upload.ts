@@ -1,4 +1,4 @@
-import { requireUploadOwner } from '../../auth/access.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import type { Operation } from '../operation.ts';
 import { uploadIdOf } from './part-request.ts';
 
@@ -8,13 +8,20 @@ import { uploadIdOf } from './part-request.ts';
  */
 export const abortMultipartUpload: Operation = {
   name: 'AbortMultipartUpload',
+  scope: 'object',
+  method: 'DELETE',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:AbortMultipartUpload',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'upload',
   async handle(request) {
     const uploadId = uploadIdOf(request);
     const bucket = await request.bucketEntry();
     const { uploads } = request.vfs;
     const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
-    requireUploadOwner(upload, bucket, request.context);
+    enforce(decideUpload(request.context, upload, bucket.attr));
     await uploads.abort(request.context, uploadId, bucket.attr.ino, request.key!);
     return { status: 204 };
   },

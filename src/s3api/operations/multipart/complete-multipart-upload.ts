@@ -1,8 +1,9 @@
+import { type ByteString, lowerAscii, upperAscii } from '../../../base/byte-string.ts';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import { isFsError } from '../../../base/errors.ts';
-import type { ByteString, Entry, S3Record } from '../../../base/vocabulary.ts';
+import type { Entry, S3Record } from '../../../base/vocabulary.ts';
 import type { Part, Precondition, Upload } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { keyPath } from '../../http/key-path.ts';
 import {
   type ChecksumType,
@@ -12,9 +13,10 @@ import {
   joinedEtag,
   xmlChecksums,
 } from '../../payload/checksum-headers.ts';
-import { checksumInHeaders, type HeaderChecksum } from '../../payload/payload-form.ts';
-import { type RequestHeaders, unquoteEtag, writePrecondition } from '../../protocol/conditions.ts';
+import { checksumInHeaders, type HeaderChecksum } from '../../payload/form.ts';
+import { unquoteEtag, writePrecondition } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { childrenOf, childText, childToken, element, parseXml, xmlDocument } from '../../protocol/xml.ts';
 import { findObject } from '../object/find-object.ts';
@@ -33,7 +35,19 @@ const ATTEMPTS_MAX = 5;
  * Complete of the same upload answers the same again.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
  */
-export const completeMultipartUpload: Operation = { name: 'CompleteMultipartUpload', absent: 'upload', handle };
+export const completeMultipartUpload: Operation = {
+  name: 'CompleteMultipartUpload',
+  scope: 'object',
+  method: 'POST',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'document',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 interface ListedPart {
   number: number;
@@ -62,7 +76,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   for (let attempt = 1; ; attempt++) {
     const stored = await collectParts(request, bucket, uploadId);
     if (stored === undefined) break;
-    requireUploadOwner(stored.upload, bucket, request.context);
+    enforce(decideUpload(request.context, stored.upload, bucket.attr));
     const plan = planObject(listed, stored, headers, declared);
     try {
       await publish(request, bucket, stored.upload, plan, precondition);
@@ -147,14 +161,17 @@ function sameKind(checksums: Record<string, string>, ofObject: Record<string, st
   return Object.keys(kept).length === 0 ? checksums : kept;
 }
 
-/** A composite is made of what the client knows of each part. @throws S3Error InvalidRequest naming the first part without. */
+/**
+ * A composite is made of what the client knows of each part. @throws S3Error InvalidRequest naming the first part
+ * without.
+ */
 function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
   const algorithm = upload.checksumAlgorithm;
   if (algorithm === '' || upload.s3.checksumType !== 'COMPOSITE') return;
   const bare = listed.find((part) => part.checksums[algorithm] === undefined);
   if (bare === undefined) return;
   throw new S3Error('InvalidRequest', {
-    message: `The upload was created using a ${algorithm.toLowerCase()} checksum. The complete request must include the checksum for each part. It was missing for part ${bare.number} in the request.`,
+    message: `The upload was created using a ${lowerAscii(algorithm)} checksum. The complete request must include the checksum for each part. It was missing for part ${bare.number} in the request.`,
   });
 }
 
@@ -235,7 +252,7 @@ function objectChecksum(
   const algorithm = upload.checksumAlgorithm === '' ? DEFAULT_CHECKSUM : upload.checksumAlgorithm;
   const type = upload.s3.checksumType === '' ? 'FULL_OBJECT' : upload.s3.checksumType;
   const askedType = headers['x-amz-checksum-type'];
-  if (askedType !== undefined && askedType.toUpperCase() !== type) {
+  if (askedType !== undefined && upperAscii(askedType) !== type) {
     throw new S3Error('InvalidRequest', {
       message: `The upload was created with the ${type} checksum type; the complete request says ${askedType}.`,
     });

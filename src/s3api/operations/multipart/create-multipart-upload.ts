@@ -12,7 +12,19 @@ import type { Operation, S3Request, S3Response } from '../operation.ts';
  * Starts a multipart upload; what the finished object will carry is kept with it.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
  */
-export const createMultipartUpload: Operation = { name: 'CreateMultipartUpload', absent: 'bucket', handle };
+export const createMultipartUpload: Operation = {
+  name: 'CreateMultipartUpload',
+  scope: 'object',
+  method: 'POST',
+  subresource: 'uploads',
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'none',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);

@@ -1,6 +1,7 @@
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import type { ByteString } from '../../../base/byte-string.ts';
+import { type Entry, MAY_READ } from '../../../base/vocabulary.ts';
 import type { Upload } from '../../../meta/meta.ts';
-import { MAY_READ, requireAccess } from '../../auth/access.ts';
+import { decideAccess, enforce } from '../../auth/authorize.ts';
 import { KEY_BYTES_MAX } from '../../http/key-path.ts';
 import { uriEncode } from '../../http/query.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
@@ -17,7 +18,18 @@ const UPLOAD_ID = /^(?=.*\d)[0-9a-z-]{12,64}$/;
  * Lists uploads in progress by key, then by start; keys with a delimiter after the prefix are rolled up.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
  */
-export const listMultipartUploads: Operation = { name: 'ListMultipartUploads', absent: 'bucket', handle };
+export const listMultipartUploads: Operation = {
+  name: 'ListMultipartUploads',
+  scope: 'bucket',
+  method: 'GET',
+  subresource: 'uploads',
+  complete: true,
+  action: 's3:ListBucketMultipartUploads',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 interface Listing {
   prefix: ByteString;
@@ -49,7 +61,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     });
   }
   const bucket = await request.bucketEntry();
-  requireAccess(bucket.attr, request.context, MAY_READ);
+  enforce(decideAccess(request.context, bucket.attr, MAY_READ));
   const { items, truncated } = await collect(request, bucket, listing);
   return { status: 200, body: listingDocument(request, listing, items, truncated, encodingType === 'url') };
 }
@@ -96,8 +108,8 @@ async function collect(
 }
 
 /**
- * Whether a marker stands behind a prefix: a page ended with it, or the marker is a key below it; but a marker that names an
- * upload below it stands behind that upload only.
+ * Whether a marker stands behind a prefix: a page ended with it, or the marker is a key below it; but a marker that
+ * names an upload below it stands behind that upload only.
  */
 function isSeen(prefix: ByteString, { keyMarker, uploadIdMarker }: Listing): boolean {
   return keyMarker === prefix || (uploadIdMarker === '' && keyMarker.startsWith(prefix));

@@ -1,5 +1,5 @@
 import type { Part } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { checksumElements } from '../../payload/checksum-headers.ts';
 import { xmlTimeMs } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
@@ -12,7 +12,18 @@ const PARTS_MAX = 1000;
  * Lists the parts of an upload by number, a page at a time.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
  */
-export const listParts: Operation = { name: 'ListParts', absent: 'upload', handle };
+export const listParts: Operation = {
+  name: 'ListParts',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:ListMultipartUploadParts',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
@@ -29,7 +40,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     Math.max(maxParts, 1),
   );
   const { upload } = page;
-  requireUploadOwner(upload, bucket, request.context);
+  enforce(decideUpload(request.context, upload, bucket.attr));
   const parts = maxParts === 0 ? [] : page.parts;
   const algorithm = upload.checksumAlgorithm;
   const inner =

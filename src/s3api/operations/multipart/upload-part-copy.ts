@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import type { Part, Upload, WalkReply } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { checksumElements, isChecksumAlgorithm } from '../../payload/checksum-headers.ts';
-import type { RequestHeaders } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
 import { type ByteRange, parseCopyRange } from '../../protocol/ranges.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { xmlTimeMs } from '../../protocol/times.ts';
 import { element, xmlDocument } from '../../protocol/xml.ts';
@@ -22,7 +22,20 @@ import { etagElement, partNumberOf, uploadIdOf } from './part-request.ts';
  * algorithm, when the source does not have the value, makes the gateway read (and rewrite) the bytes.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
  */
-export const uploadPartCopy: Operation = { name: 'UploadPartCopy', absent: 'upload', handle };
+export const uploadPartCopy: Operation = {
+  name: 'UploadPartCopy',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'uploadId',
+  variant: { header: 'x-amz-copy-source' },
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'none',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
@@ -32,7 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const upload = await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
-  requireUploadOwner(upload, bucket, request.context);
+  enforce(decideUpload(request.context, upload, bucket.attr));
   const part = await walkAgainWhenStale(async () => {
     const source = await findSource(request, headers, bucket, false);
     return copyPart(request, upload, number, source, sourceRange(request, headers, source));

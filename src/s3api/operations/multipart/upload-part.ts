@@ -1,7 +1,8 @@
+import { lowerAscii } from '../../../base/byte-string.ts';
 import { DEFAULT_CHECKSUM } from '../../../base/checksums.ts';
 import type { Upload } from '../../../meta/meta.ts';
-import { requireUploadOwner } from '../../auth/access.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideUpload, enforce } from '../../auth/authorize.ts';
 import { checksumHeaders, isChecksumAlgorithm } from '../../payload/checksum-headers.ts';
 import { quoteEtag } from '../../protocol/etag.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
@@ -12,11 +13,23 @@ import { partNumberOf, uploadIdOf } from './part-request.ts';
 import { uploadPartCopy } from './upload-part-copy.ts';
 
 /**
- * Stores one part; a part of that number that was there is replaced. The checksum that Complete joins (the upload's, else
- * CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends one.
+ * Stores one part; a part of that number that was there is replaced. The checksum that Complete joins (the upload's,
+ * else CRC64NVME) is computed even when the client sends none; an upload of the COMPOSITE type demands that it sends
+ * one.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
  */
-export const uploadPart: Operation = { name: 'UploadPart', absent: 'upload', handle };
+export const uploadPart: Operation = {
+  name: 'UploadPart',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'uploadId',
+  complete: true,
+  action: 's3:PutObject',
+  payload: 'stream',
+  bucket: 'ino',
+  absent: 'upload',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
@@ -30,7 +43,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { objects, uploads } = request.vfs;
   const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
-  requireUploadOwner(upload, bucket, request.context);
+  enforce(decideUpload(request.context, upload, bucket.attr));
   wantDigests(request, upload);
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);
@@ -69,6 +82,6 @@ function partChecksums(summary: PayloadSummary, upload: Upload): Record<string, 
 
 function otherChecksum(expected: string, actual: string): S3Error {
   return new S3Error('InvalidRequest', {
-    message: `Checksum Type mismatch occurred, expected checksum Type: ${expected.toLowerCase()}, actual checksum Type: ${actual.toLowerCase()}`,
+    message: `Checksum Type mismatch occurred, expected checksum Type: ${lowerAscii(expected)}, actual checksum Type: ${lowerAscii(actual)}`,
   });
 }

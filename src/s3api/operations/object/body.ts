@@ -58,8 +58,8 @@ function shortened(): FsError {
 }
 
 /**
- * Takes the first piece out of a stream and puts it in front again. The stream has begun, so return() ends it and closes
- * its reader even when nobody ever asked for a piece.
+ * Takes the first piece out of a stream and puts it in front again. The stream has begun, so return() ends it and
+ * closes its reader even when nobody ever asked for a piece.
  */
 async function begun(stream: AsyncGenerator<Buffer, void, undefined>): Promise<AsyncIterableIterator<Buffer>> {
   let first: IteratorResult<Buffer, void> | undefined = await stream.next();

@@ -5,8 +5,9 @@ import type { PutOptions } from '../../../vfs/vfs.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
 import { keyPath } from '../../http/key-path.ts';
 import { checksumElements, requestedAlgorithm } from '../../payload/checksum-headers.ts';
-import { type RequestHeaders, writePrecondition } from '../../protocol/conditions.ts';
+import { writePrecondition } from '../../protocol/conditions.ts';
 import { objectEtag, quoteEtag } from '../../protocol/etag.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { STANDARD, STORAGE_CLASS } from '../../protocol/storage-class.ts';
 import { parseTaggingHeader } from '../../protocol/tags.ts';
@@ -24,7 +25,18 @@ import { absentTarget, newRecord, refuseDirectoryContent } from './store-payload
  * stay what they were. Only a checksum that the source does not have makes the gateway read (and rewrite) the bytes.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
-export const copyObject: Operation = { name: 'CopyObject', absent: 'key', handle };
+export const copyObject: Operation = {
+  name: 'CopyObject',
+  scope: 'object',
+  method: 'PUT',
+  variant: { header: 'x-amz-copy-source' },
+  action: 's3:PutObject',
+  payload: 'none',
+  checksumsOf: 'object',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 interface Directives {
   /** REPLACE: take metadata from this request. */

@@ -1,10 +1,12 @@
 /** Where a copy comes from: x-amz-copy-source and its conditions. */
 
+import type { ByteString } from '../../../base/byte-string.ts';
 import { FsError } from '../../../base/errors.ts';
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
-import { requireExpectedOwner } from '../../auth/access.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
+import { decideExpectedOwner, enforce } from '../../auth/authorize.ts';
 import { decodeBytes, KEY_BYTES_MAX } from '../../http/key-path.ts';
-import { checkReadConditions, type RequestHeaders } from '../../protocol/conditions.ts';
+import { checkReadConditions } from '../../protocol/conditions.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error, toS3Error } from '../../protocol/s3-error.ts';
 import { shownSec } from '../../protocol/times.ts';
 import type { S3Request } from '../operation.ts';
@@ -54,7 +56,8 @@ function invalidSource(header: string, cause?: unknown): S3Error {
 }
 
 /**
- * Finds the source and checks x-amz-copy-source-if-*. `data` brings a small source's bytes along. Costs a walk, and a bucket lookup when it is another bucket.
+ * Finds the source and checks x-amz-copy-source-if-*. `data` brings a small source's bytes along. Costs a walk, and a
+ * bucket lookup when it is another bucket.
  * @throws S3Error NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed, InvalidArgument.
  */
 export async function findSource(
@@ -70,7 +73,7 @@ export async function findSource(
   // The target's entry may come from a cache that does not know of a new owner.
   const known = source.bucket === request.bucket && expectedOwner === undefined;
   const bucket = known ? target : await sourceBucket(request, source.bucket);
-  if (expectedOwner !== undefined) requireExpectedOwner(bucket.attr, expectedOwner);
+  if (expectedOwner !== undefined) enforce(decideExpectedOwner(bucket.attr, expectedOwner));
   let found: FoundObject;
   try {
     found = await findObject(request, bucket, source.key, { data, xattrs: true });

@@ -1,5 +1,6 @@
+import type { ByteString } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import type { Precondition } from '../../../meta/meta.ts';
 import { existingKeyPath } from '../../http/key-path.ts';
 import { deletePrecondition } from '../../protocol/conditions.ts';
@@ -11,7 +12,16 @@ import { refuseVersion } from './find-object.ts';
  * Removes a key: 204 whether it was there or not. One script: condition, removal, implicit parents.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
  */
-export const deleteObject: Operation = { name: 'DeleteObject', absent: 'bucket', handle };
+export const deleteObject: Operation = {
+  name: 'DeleteObject',
+  scope: 'object',
+  method: 'DELETE',
+  action: 's3:DeleteObject',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const precondition = deletePrecondition(request.headers);

@@ -1,5 +1,6 @@
+import { type ByteString, lowerAscii, utf8ByteString } from '../../../base/byte-string.ts';
 import { Semaphore } from '../../../base/limits.ts';
-import type { ByteString, Entry } from '../../../base/vocabulary.ts';
+import type { Entry } from '../../../base/vocabulary.ts';
 import type { Precondition } from '../../../meta/meta.ts';
 import { KEY_BYTES_MAX } from '../../http/key-path.ts';
 import { conditionSize, conditionTime, parseEtags } from '../../protocol/conditions.ts';
@@ -11,7 +12,6 @@ import {
   element,
   optionalElement,
   parseXml,
-  utf8ByteString,
   wrap,
   xmlDocument,
 } from '../../protocol/xml.ts';
@@ -29,7 +29,18 @@ const PARALLEL_MAX = 32;
  * Removes up to 1000 keys; each one succeeds or fails by itself, answers come in the order of the request.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
  */
-export const deleteObjects: Operation = { name: 'DeleteObjects', absent: 'bucket', handle };
+export const deleteObjects: Operation = {
+  name: 'DeleteObjects',
+  scope: 'bucket',
+  method: 'POST',
+  subresource: 'delete',
+  complete: true,
+  action: 's3:DeleteObject',
+  payload: 'document',
+  bucket: 'ino',
+  absent: 'bucket',
+  handle,
+};
 
 interface Wanted {
   key: ByteString;
@@ -45,7 +56,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   }
   const bucket = await request.bucketEntry();
   const root = parseXml(await request.body.readAll(BODY_BYTES_MAX), 'Delete');
-  const quiet = childToken(root, 'Quiet')?.toLowerCase() === 'true';
+  const quiet = lowerAscii(childToken(root, 'Quiet') ?? '') === 'true';
   const objects = childrenOf(root, 'Object');
   if (objects.length === 0 || objects.length > KEYS_MAX) throw new S3Error('MalformedXML');
   const wanted = objects.map((object): Wanted => {

@@ -1,8 +1,8 @@
 /** From a bucket and key to the inode that is the object. GET, HEAD and LIST agree on what is one. */
+import type { ByteString } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
 import {
   type Attr,
-  type ByteString,
   type Entry,
   FLAG_IMPLICIT,
   FLAG_MARKER,

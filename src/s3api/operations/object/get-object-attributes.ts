@@ -1,8 +1,9 @@
+import { trimOws } from '../../../base/byte-string.ts';
+import { wordSet } from '../../../base/lookup-table.ts';
 import type { S3Record } from '../../../base/vocabulary.ts';
 import { checksumElements } from '../../payload/checksum-headers.ts';
 import { checkReadConditions } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
-import { trimBlanks } from '../../protocol/header-text.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { storageClassOf } from '../../protocol/storage-class.ts';
 import { httpDate, shownSec } from '../../protocol/times.ts';
@@ -12,13 +13,24 @@ import { type FoundObject, findObject, refuseVersion } from './find-object.ts';
 import { effectiveHeaders } from './headers.ts';
 
 const PARTS_MAX = 1000;
-const KNOWN = new Set(['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']);
+const KNOWN = wordSet(['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']);
 
 /**
  * Answers those attributes that were asked for. The ETag stands without quotes here.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
  */
-export const getObjectAttributes: Operation = { name: 'GetObjectAttributes', absent: 'key', handle };
+export const getObjectAttributes: Operation = {
+  name: 'GetObjectAttributes',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'attributes',
+  complete: true,
+  action: 's3:GetObjectAttributes',
+  payload: 'none',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);
@@ -51,7 +63,7 @@ async function handle(request: S3Request): Promise<S3Response> {
 function wantedAttributes(header: string | undefined): Set<string> {
   const names = (header ?? '')
     .split(',')
-    .map((name) => trimBlanks(name))
+    .map((name) => trimOws(name))
     .filter((name) => name !== '');
   const unknown = names.find((name) => !KNOWN.has(name));
   if (names.length > 0 && unknown === undefined) return new Set(names);

@@ -1,8 +1,10 @@
+import { upperAscii } from '../../../base/byte-string.ts';
 import type { Entry } from '../../../base/vocabulary.ts';
 import { checksumHeaders } from '../../payload/checksum-headers.ts';
-import { checkReadConditions, type RequestHeaders, unquoteEtag } from '../../protocol/conditions.ts';
+import { checkReadConditions, unquoteEtag } from '../../protocol/conditions.ts';
 import { objectChecksums } from '../../protocol/etag.ts';
 import { type ByteRange, contentRange, parseRange } from '../../protocol/ranges.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { parseHttpDate, shownSec } from '../../protocol/times.ts';
 import { partNumberOf } from '../multipart/part-request.ts';
@@ -18,6 +20,11 @@ import { applyOverrides, effectiveHeaders, objectHeaders } from './headers.ts';
  */
 export const getObject: Operation = {
   name: 'GetObject',
+  scope: 'object',
+  method: 'GET',
+  action: 's3:GetObject',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   handle: (request) => answerObject(request, false),
 };
@@ -68,7 +75,7 @@ async function answerOnce(
   const selection = select(found, headers, partNumber);
   applyOverrides(answer, request.query);
   describeSelection(answer, selection, found);
-  if (selection.checksums !== undefined && headers['x-amz-checksum-mode']?.toUpperCase() === 'ENABLED') {
+  if (selection.checksums !== undefined && upperAscii(headers['x-amz-checksum-mode'] ?? '') === 'ENABLED') {
     Object.assign(answer, checksumHeaders(selection.checksums, found.walked.s3?.checksumType ?? ''));
   }
   const status = selection.partial ? 206 : 200;

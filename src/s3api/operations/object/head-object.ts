@@ -7,6 +7,11 @@ import { answerObject } from './get-object.ts';
  */
 export const headObject: Operation = {
   name: 'HeadObject',
+  scope: 'object',
+  method: 'HEAD',
+  action: 's3:GetObject',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   handle: (request) => answerObject(request, true),
 };

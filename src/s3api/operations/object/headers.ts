@@ -3,20 +3,21 @@
  *
  * | header                         | kept as                                                                       |
  * |--------------------------------|-------------------------------------------------------------------------------|
- * | Content-Type                   | xattr user.mime_type, where both doors see it; a type that says nothing stays in the record |
+ * | Content-Type                   | xattr user.mime_type, where both frontends see it; a type that says nothing stays in the record |
  * | Cache-Control, Expires, ...    | the S3 record, opaque                                                         |
  * | x-amz-meta-NAME                | xattr user.NAME; a NAME that would collide is user.x-amz-meta-NAME; one too long for an xattr: the S3 record |
  * | x-amz-tagging                  | the S3 record's tags                                                          |
  * What asks for something the gateway does not do (encryption, locks, grants, appends) is refused, never ignored.
  */
 
+import { type ByteString, byteStringOf, bytesOf, lowerAscii, trimOws } from '../../../base/byte-string.ts';
+import { wordSet } from '../../../base/lookup-table.ts';
 import type { S3Record } from '../../../base/vocabulary.ts';
 import type { WalkReply } from '../../../meta/meta.ts';
 import { refuseCannedAcl } from '../../auth/access-headers.ts';
-import type { RequestHeaders } from '../../protocol/conditions.ts';
 import { decodeWords, encodeWords } from '../../protocol/encoded-words.ts';
 import { quoteEtag } from '../../protocol/etag.ts';
-import { lowerAscii, trimBlanks } from '../../protocol/header-text.ts';
+import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { checkStorageClass, STANDARD, STORAGE_CLASS } from '../../protocol/storage-class.ts';
 import { parseTaggingHeader } from '../../protocol/tags.ts';
@@ -27,7 +28,7 @@ const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
 /** Content type of a directory that mkdir made. */
 const DIRECTORY_CONTENT_TYPE = 'application/x-directory';
 /** Types that say nothing about the content: not worth an xattr. */
-const GENERIC_TYPES = new Set([DEFAULT_CONTENT_TYPE, 'application/octet-stream']);
+const GENERIC_TYPES = wordSet([DEFAULT_CONTENT_TYPE, 'application/octet-stream']);
 const MIME_XATTR = 'user.mime_type';
 const META_PREFIX = 'x-amz-meta-';
 /** Bytes of all names and values of user metadata in a request. */
@@ -40,7 +41,7 @@ const METADATA_ANSWER_BYTES_MAX = 8192;
 /** Belongs to one object: a copy has its own or none. */
 export const REDIRECT = 'x-amz-website-redirect-location';
 
-const STORED_HEADERS = new Set([
+const STORED_HEADERS = wordSet([
   'cache-control',
   'content-disposition',
   'content-encoding',
@@ -60,7 +61,7 @@ const OVERRIDES: [string, string][] = [
 ];
 
 /** Query parameters of a presigned URL that are not headers in disguise. */
-const SIGNING_PARAMETERS = new Set([
+const SIGNING_PARAMETERS = wordSet([
   'x-amz-algorithm',
   'x-amz-content-sha256',
   'x-amz-credential',
@@ -89,11 +90,11 @@ export interface ObjectMetadata {
 export function effectiveHeaders(request: S3Request): RequestHeaders {
   if (!request.presigned) return request.headers;
   // Most presigned URLs carry nothing but the signature: they cost no copy of the headers.
-  let merged: Record<string, string | undefined> | undefined;
+  let merged: Record<string, ByteString | undefined> | undefined;
   for (const [name, value] of request.query) {
     const lower = lowerAscii(name);
     if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower) || isChecksumValue(lower)) continue;
-    merged ??= { ...request.headers };
+    merged ??= Object.assign(Object.create(null), request.headers) as Record<string, ByteString | undefined>;
     merged[lower] ??= value;
   }
   return merged ?? request.headers;
@@ -174,7 +175,7 @@ function keepHeader(metadata: ObjectMetadata, name: string, value: string): void
 /** aws-chunked says how the request was framed, not what the object is. */
 function withoutAwsChunked(value: string): string {
   if (!/aws-chunked/i.test(value)) return value;
-  const codings = value.split(',').map((coding) => trimBlanks(coding));
+  const codings = value.split(',').map((coding) => trimOws(coding));
   return codings.filter((coding) => coding !== '' && lowerAscii(coding) !== 'aws-chunked').join(', ');
 }
 
@@ -185,7 +186,7 @@ function keepStorageClass(metadata: ObjectMetadata, value: string): void {
 function keepContentType(metadata: ObjectMetadata, value: string): void {
   if (value === '') return;
   if (GENERIC_TYPES.has(value)) metadata.headers['content-type'] = value;
-  else metadata.xattrs.set(MIME_XATTR, Buffer.from(decodeWords(value), 'latin1'));
+  else metadata.xattrs.set(MIME_XATTR, bytesOf(decodeWords(value)));
 }
 
 /** Answers the bytes that count towards the limit. */
@@ -198,7 +199,7 @@ function keepUserMetadata(metadata: ObjectMetadata, name: string, value: string)
   }
   const kept = decodeWords(value);
   const xattr = xattrOfMetadata(name);
-  if (xattr.length <= XATTR_NAME_BYTES_MAX) metadata.xattrs.set(xattr, Buffer.from(kept, 'latin1'));
+  if (xattr.length <= XATTR_NAME_BYTES_MAX) metadata.xattrs.set(xattr, bytesOf(kept));
   else metadata.headers[META_PREFIX + name] = kept;
   return name.length + kept.length;
 }
@@ -239,7 +240,7 @@ export function objectHeaders(walked: WalkReply, etag: string, directory: boolea
 function contentType(walked: WalkReply, directory: boolean): string {
   const xattr = walked.xattrs.get(MIME_XATTR);
   if (xattr !== undefined && xattr.length > 0 && xattr.length <= 1024) {
-    const text = encodeWords(xattr.toString('latin1'));
+    const text = encodeWords(byteStringOf(xattr));
     if (HEADER_VALUE.test(text)) return text;
   }
   return walked.s3?.headers['content-type'] ?? (directory ? DIRECTORY_CONTENT_TYPE : DEFAULT_CONTENT_TYPE);
@@ -256,16 +257,19 @@ function addUserMetadata(headers: Record<string, string | number>, xattrs: WalkR
       missing += 1;
       continue;
     }
-    const text = shownText(value.toString('latin1'));
+    const text = shownText(byteStringOf(value));
     if (text !== undefined && HEADER_NAME.test(name)) headers[`${META_PREFIX}${name}`] = text;
     else missing += 1;
   }
   if (missing > 0) headers['x-amz-missing-meta'] = missing;
 }
 
-/** Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be shown. */
+/**
+ * Edges of white space would be lost on the way and control bytes refused: such a value counts as one that cannot be
+ * shown.
+ */
 function shownText(value: string): string | undefined {
-  return HEADER_VALUE.test(value) && trimBlanks(value) === value ? encodeWords(value) : undefined;
+  return HEADER_VALUE.test(value) && trimOws(value) === value ? encodeWords(value) : undefined;
 }
 
 /**
@@ -283,7 +287,7 @@ export function applyOverrides(headers: Record<string, string | number>, query: 
         fields: { ArgumentName: parameter, ArgumentValue: value },
       });
     }
-    delete headers[name.toLowerCase()];
+    delete headers[lowerAscii(name)];
     headers[name] = value;
   }
 }

@@ -1,5 +1,6 @@
-import { requireOwner } from '../../auth/access.ts';
+import { wordSet } from '../../../base/lookup-table.ts';
 import { refuseForeignGrants } from '../../auth/access-headers.ts';
+import { decideOwner, enforce } from '../../auth/authorize.ts';
 import { ownerElements, ownerId } from '../../auth/owner.ts';
 import { S3Error } from '../../protocol/s3-error.ts';
 import { child, childrenOf, childToken, parseXml, wrap, xmlDocument } from '../../protocol/xml.ts';
@@ -16,6 +17,12 @@ const XSI = 'http://www.w3.org/2001/XMLSchema-instance';
  */
 export const getObjectAcl: Operation = {
   name: 'GetObjectAcl',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'acl',
+  action: 's3:GetObjectAcl',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -29,7 +36,17 @@ export const getObjectAcl: Operation = {
  * Accepts what objects have anyway: a canned ACL or grants that name the owner and nobody else.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
  */
-export const putObjectAcl: Operation = { name: 'PutObjectAcl', absent: 'key', handle: putAcl };
+export const putObjectAcl: Operation = {
+  name: 'PutObjectAcl',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'acl',
+  action: 's3:PutObjectAcl',
+  payload: 'document',
+  bucket: 'ino',
+  absent: 'key',
+  handle: putAcl,
+};
 
 async function putAcl(request: S3Request): Promise<S3Response> {
   refuseVersion(request.query.get('versionId'), request.key!);
@@ -38,7 +55,7 @@ async function putAcl(request: S3Request): Promise<S3Response> {
   const body = await request.body.readAll(BODY_BYTES_MAX);
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
-  requireOwner(walked.attr, request.context);
+  enforce(decideOwner(request.context, walked.attr));
   const granted = await refuseForeignGrants(request, headers, walked.attr);
   if (!granted && headers['x-amz-acl'] === undefined) refuseOtherGrants(body, [walked.attr.uid, bucket.attr.uid]);
   return { status: 200 };
@@ -52,7 +69,7 @@ export function privateAcl(request: S3Request, uid: number): Buffer {
   return xmlDocument('AccessControlPolicy', wrap('Owner', owner) + wrap('AccessControlList', grant));
 }
 
-const PERMISSIONS = new Set(['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']);
+const PERMISSIONS = wordSet(['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']);
 
 /** @throws S3Error MalformedACLError, NotImplemented for a grant to anybody but these owners. */
 export function refuseOtherGrants(body: Buffer, owners: readonly number[]): void {

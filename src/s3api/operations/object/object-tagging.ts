@@ -1,5 +1,5 @@
-import type { S3Record } from '../../../base/vocabulary.ts';
-import { MAY_WRITE, requireAccess } from '../../auth/access.ts';
+import { MAY_WRITE, type S3Record } from '../../../base/vocabulary.ts';
+import { decideAccess, enforce } from '../../auth/authorize.ts';
 import { OBJECT_TAGS_MAX, parseTaggingDocument, taggingDocument } from '../../protocol/tags.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
 import { findObject, refuseVersion } from './find-object.ts';
@@ -13,6 +13,12 @@ const BODY_BYTES_MAX = 256 * 1024;
  */
 export const getObjectTagging: Operation = {
   name: 'GetObjectTagging',
+  scope: 'object',
+  method: 'GET',
+  subresource: 'tagging',
+  action: 's3:GetObjectTagging',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -28,6 +34,12 @@ export const getObjectTagging: Operation = {
  */
 export const putObjectTagging: Operation = {
   name: 'PutObjectTagging',
+  scope: 'object',
+  method: 'PUT',
+  subresource: 'tagging',
+  action: 's3:PutObjectTagging',
+  payload: 'document',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -42,6 +54,12 @@ export const putObjectTagging: Operation = {
  */
 export const deleteObjectTagging: Operation = {
   name: 'DeleteObjectTagging',
+  scope: 'object',
+  method: 'DELETE',
+  subresource: 'tagging',
+  action: 's3:DeleteObjectTagging',
+  payload: 'none',
+  bucket: 'ino',
   absent: 'key',
   async handle(request) {
     refuseVersion(request.query.get('versionId'), request.key!);
@@ -52,7 +70,7 @@ export const deleteObjectTagging: Operation = {
 async function setTags(request: S3Request, tags: S3Record['tags'], status: number): Promise<S3Response> {
   const bucket = await request.bucketEntry();
   const { walked } = await findObject(request, bucket, request.key!, { data: false, xattrs: false });
-  requireAccess(walked.attr, request.context, MAY_WRITE);
+  enforce(decideAccess(request.context, walked.attr, MAY_WRITE));
   await request.vfs.objects.setTags(request.context, walked, tags);
   return { status };
 }

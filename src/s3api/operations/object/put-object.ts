@@ -13,11 +13,21 @@ import { effectiveHeaders, readObjectMetadata, refuseUnsupported } from './heade
 import { absentTarget, newRecord, refuseDirectoryContent, refuseTooLarge, storePayload } from './store-payload.ts';
 
 /**
- * Stores an object with the checksum that the client chose, else CRC64NVME: bytes first, verified, then one atomic publish that also checks If-Match and If-None-Match. A key
- * that ends in '/' makes an explicit directory and takes an empty body only.
+ * Stores an object with the checksum that the client chose, else CRC64NVME: bytes first, verified, then one atomic
+ * publish that also checks If-Match and If-None-Match. A key that ends in '/' makes an explicit directory and takes an
+ * empty body only.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
-export const putObject: Operation = { name: 'PutObject', absent: 'key', handle };
+export const putObject: Operation = {
+  name: 'PutObject',
+  scope: 'object',
+  method: 'PUT',
+  action: 's3:PutObject',
+  payload: 'stream',
+  bucket: 'ino',
+  absent: 'key',
+  handle,
+};
 
 async function handle(request: S3Request): Promise<S3Response> {
   const headers = effectiveHeaders(request);

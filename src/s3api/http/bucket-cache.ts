@@ -1,20 +1,22 @@
+import type { ByteString } from '../../base/byte-string.ts';
 import { LruCache } from '../../base/lru.ts';
-import { type Attr, type ByteString, type Entry, FLAG_ACL, ROOT_INO } from '../../base/vocabulary.ts';
+import { type Attr, type Entry, FLAG_ACL, ROOT_INO } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
+import { decideSearch } from '../auth/authorize.ts';
 
 const BUCKETS_MAX = 4096;
 
 /**
- * Remembers which directory a bucket is, so that an operation on a key costs its own round trip only. A name is right as
- * long as the volume's root directory has not changed: its attributes are kept right by push, and every change of a
+ * Remembers which directory a bucket is, so that an operation on a key costs its own round trip only. A name is right
+ * as long as the volume's root directory has not changed: its attributes are kept right by push, and every change of a
  * top-level name changes them. While pushes may be missed nothing is answered from here.
  */
 export class BucketCache {
   readonly #kept = new LruCache<ByteString, { entry: Entry; root: Attr }>(BUCKETS_MAX);
 
   /**
-   * The bucket without a round trip, if that is possible and the caller may search both directories. Number and name are
-   * right; other attributes may be older.
+   * The bucket without a round trip, if that is possible and the caller may search both directories. Number and name
+   * are right; other attributes may be older.
    */
   get(vfs: Vfs, context: Context, name: ByteString): Entry | undefined {
     const kept = this.#kept.get(name);
@@ -28,7 +30,8 @@ export class BucketCache {
     if (!unchanged(root, kept.root)) return undefined;
     // Only the lookup's script knows what an ACL of the root says.
     if ((root.flags & FLAG_ACL) !== 0 && context.uid !== 0) return undefined;
-    return maySearch(root, context) && maySearch(kept.entry.attr, context) ? kept.entry : undefined;
+    const allowed = decideSearch(context, root).allow && decideSearch(context, kept.entry.attr).allow;
+    return allowed ? kept.entry : undefined;
   }
 
   /** Looks the bucket up: one round trip, two after the root directory has changed. @throws FsError ENOENT, EACCES. */
@@ -41,17 +44,6 @@ export class BucketCache {
     if (root !== undefined && entry.attr.ino !== ROOT_INO) this.#kept.set(name, { entry, root });
     return entry;
   }
-}
-
-/** Whether the caller may pass through the directory, as far as mode bits tell; an ACL is left to the script. */
-export function maySearch(attr: Attr, context: Context): boolean {
-  if (context.uid === 0 || (attr.flags & FLAG_ACL) !== 0) return true;
-  return (attr.mode & searchBit(attr, context)) !== 0;
-}
-
-function searchBit(attr: Attr, context: Context): number {
-  if (attr.uid === context.uid) return 0o100;
-  return attr.gid === context.gid || context.groups.includes(attr.gid) ? 0o010 : 0o001;
 }
 
 function unchanged(a: Attr, b: Attr): boolean {

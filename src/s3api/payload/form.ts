@@ -1,10 +1,11 @@
 /** What a request's headers say about its payload, decided before a byte is read. */
+import { lowerAscii, trimOws } from '../../base/byte-string.ts';
 import { CHECKSUM_ALGORITHMS, CHECKSUM_BYTES, type ChecksumAlgorithm } from '../../base/checksums.ts';
+import { lookupTable, wordSet } from '../../base/lookup-table.ts';
 import { UNSIGNED_PAYLOAD } from '../auth/sigv4.ts';
-import { lowerAscii, trimBlanks } from '../protocol/header-text.ts';
+import type { RequestHeaders } from '../protocol/request-headers.ts';
 import { S3Error } from '../protocol/s3-error.ts';
-
-type Headers = Readonly<Record<string, string | undefined>>;
+import { algorithmNamed } from './checksum-headers.ts';
 
 /** How the payload travels and what proves it. */
 export interface PayloadForm {
@@ -25,18 +26,18 @@ export interface DeclaredDigests {
   algorithm: ChecksumAlgorithm | undefined;
 }
 
-const STREAMING = new Map([
-  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD', { signed: true, trailers: false }],
-  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', { signed: true, trailers: true }],
-  ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', { signed: false, trailers: true }],
-]);
+const STREAMING = lookupTable({
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD': { signed: true, trailers: false },
+  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': { signed: true, trailers: true },
+  'STREAMING-UNSIGNED-PAYLOAD-TRAILER': { signed: false, trailers: true },
+});
 
 /**
  * Reads x-amz-content-sha256 and the lengths.
  * @throws S3Error InvalidArgument (no such form), NotImplemented (SigV4A), MissingContentLength (chunked without
  * x-amz-decoded-content-length).
  */
-export function payloadForm(payloadHash: string, headers: Headers): PayloadForm {
+export function payloadForm(payloadHash: string, headers: RequestHeaders): PayloadForm {
   if (payloadHash === UNSIGNED_PAYLOAD)
     return { sha256: undefined, chunked: undefined, lengthBytes: plainLength(headers) };
   const chunked = STREAMING.get(payloadHash);
@@ -61,7 +62,7 @@ export function payloadForm(payloadHash: string, headers: Headers): PayloadForm 
       fields: { ArgumentName: 'x-amz-content-sha256', ArgumentValue: payloadHash },
     });
   }
-  return { sha256: payloadHash.toLowerCase(), chunked: undefined, lengthBytes: plainLength(headers) };
+  return { sha256: lowerAscii(payloadHash), chunked: undefined, lengthBytes: plainLength(headers) };
 }
 
 /**
@@ -71,7 +72,7 @@ export function payloadForm(payloadHash: string, headers: Headers): PayloadForm 
  * its algorithm, an algorithm without a value).
  */
 export function declaredDigests(
-  headers: Headers,
+  headers: RequestHeaders,
   query: ReadonlyMap<string, string>,
   form: PayloadForm,
 ): DeclaredDigests {
@@ -89,13 +90,7 @@ export function declaredDigests(
   return { md5, checksum, algorithm };
 }
 
-/** The algorithm by its name in any case; undefined when there is none such. */
-export function algorithmNamed(name: string): ChecksumAlgorithm | undefined {
-  const upper = name.toUpperCase();
-  return CHECKSUM_ALGORITHMS.find((one) => one === upper);
-}
-
-function contentMd5(headers: Headers): Buffer | undefined {
+function contentMd5(headers: RequestHeaders): Buffer | undefined {
   const text = headers['content-md5'];
   if (text === undefined) return undefined;
   const md5 = strictBase64(text, 16);
@@ -104,8 +99,8 @@ function contentMd5(headers: Headers): Buffer | undefined {
 }
 
 const CHECKSUM_HEADER = 'x-amz-checksum-';
-/** Headers of that prefix that name a manner, not a value. */
-const NOT_VALUES = ['algorithm', 'type', 'mode'];
+/** RequestHeaders of that prefix that name a manner, not a value. */
+const NOT_VALUES = wordSet(['algorithm', 'type', 'mode']);
 
 export interface HeaderChecksum {
   algorithm: ChecksumAlgorithm;
@@ -119,12 +114,12 @@ export interface HeaderChecksum {
  * @param composite whether the value may end in the count of parts (`-3`)
  * @throws S3Error InvalidRequest: several, an unknown one, or not base64 of the algorithm's length.
  */
-export function checksumInHeaders(headers: Headers, composite = false): HeaderChecksum | undefined {
+export function checksumInHeaders(headers: RequestHeaders, composite = false): HeaderChecksum | undefined {
   let found: HeaderChecksum | undefined;
   for (const name in headers) {
     if (!name.startsWith(CHECKSUM_HEADER)) continue;
     const suffix = name.slice(CHECKSUM_HEADER.length);
-    if (NOT_VALUES.includes(suffix)) continue;
+    if (NOT_VALUES.has(suffix)) continue;
     const algorithm = supported(suffix);
     if (found !== undefined) throw severalChecksums();
     const text = headers[name] ?? '';
@@ -137,7 +132,7 @@ export function checksumInHeaders(headers: Headers, composite = false): HeaderCh
 
 function trailerChecksum(announced: string | undefined): DeclaredDigests['checksum'] {
   if (announced === undefined) return undefined;
-  const name = lowerAscii(trimBlanks(announced));
+  const name = lowerAscii(trimOws(announced));
   if (!name.startsWith(CHECKSUM_HEADER)) {
     throw new S3Error('InvalidRequest', {
       message: 'The value specified in the x-amz-trailer header is not supported',
@@ -151,7 +146,7 @@ function sdkAlgorithm(
   declared: ChecksumAlgorithm | undefined,
 ): ChecksumAlgorithm | undefined {
   if (text === undefined) return undefined;
-  const algorithm = supported(text.toLowerCase());
+  const algorithm = supported(lowerAscii(text));
   if (declared === undefined) {
     throw new S3Error('InvalidRequest', {
       message:
@@ -178,12 +173,14 @@ function severalChecksums(): S3Error {
   });
 }
 
-/** Without Content-Length and without Transfer-Encoding there is no body (RFC 9112), yet its length was not announced. */
-function plainLength(headers: Headers): number | undefined {
+/**
+ * Without Content-Length and without Transfer-Encoding there is no body (RFC 9112), yet its length was not announced.
+ */
+function plainLength(headers: RequestHeaders): number | undefined {
   return lengthHeader(headers, 'content-length');
 }
 
-function lengthHeader(headers: Headers, name: string): number | undefined {
+function lengthHeader(headers: RequestHeaders, name: string): number | undefined {
   const text = headers[name];
   if (text === undefined || text === '') return undefined;
   if (!/^\d{1,15}$/.test(text)) {
@@ -198,5 +195,5 @@ function lengthHeader(headers: Headers, name: string): number | undefined {
 /** Decodes base64 of exactly `bytes` bytes; undefined for anything else. */
 export function strictBase64(text: string, bytes: number): Buffer | undefined {
   const value = Buffer.from(text, 'base64');
-  return value.length === bytes && value.toString('base64') === trimBlanks(text) ? value : undefined;
+  return value.length === bytes && value.toString('base64') === trimOws(text) ? value : undefined;
 }

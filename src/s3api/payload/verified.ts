@@ -8,7 +8,7 @@ import type { Signing } from '../auth/authenticate.ts';
 import type { Payload, PayloadSummary } from '../operations/operation.ts';
 import { S3Error } from '../protocol/s3-error.ts';
 import { AwsChunkedDecoder } from './aws-chunked.ts';
-import { type DeclaredDigests, type PayloadForm, strictBase64 } from './payload-form.ts';
+import { type DeclaredDigests, type PayloadForm, strictBase64 } from './form.ts';
 
 /** Where raw bytes come from; RawBody, or a list in tests. */
 export interface ByteSource {
