@@ -63,7 +63,7 @@ test('N5: odd names pass from the mount to S3 and back', async () => {
   assert.deepEqual(await keys('back/'), []);
 });
 
-test('N3: keys a and a/b live together; the elder has the plain name on the mount', async () => {
+test('N3: keys a and a/b live together; the primary has the plain name on the mount', async () => {
   await put('a', 'the file');
   await put('a/b', 'below');
   assert.deepEqual(await keys('a'), ['a', 'a/b']);
@@ -74,8 +74,8 @@ test('N3: keys a and a/b live together; the elder has the plain name on the moun
   assert.equal(await readFile(up.at('names', 'a'), 'utf8'), 'the file again');
   await del('a');
   assert.equal(await readFile(up.at('names', 'a', 'b'), 'utf8'), 'below');
-  await put('a', 'younger now');
-  assert.equal(await readFile(up.at('names', '%~file:a'), 'utf8'), 'younger now');
+  await put('a', 'shadowed now');
+  assert.equal(await readFile(up.at('names', '%~file:a'), 'utf8'), 'shadowed now');
   assert.equal((await stat(up.at('names', 'a'))).isDirectory(), true);
   await writeFile(up.at('names', '%~file:a'), 'written by the mount');
   assert.equal(await get('a'), 'written by the mount');

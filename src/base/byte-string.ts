@@ -52,7 +52,7 @@ export function upperAscii(text: ByteString): ByteString {
   return /[^\x00-\x7f]/.test(text) ? text.replace(/[a-z]+/g, (letters) => letters.toUpperCase()) : text.toUpperCase();
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => upperAscii(byte.toString(16).padStart(2, '0')));
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => upperAscii(byte.toString(16).padStart(2, '0')));
 
 /** A byte as two upper-case hexadecimal digits. @param byte 0..255 */
 export function hexByte(byte: number): string {

@@ -101,15 +101,15 @@ export interface Timestamp {
 
 /**
  * Which of a name's two possible entries is meant. S3 allows `a` (a file) beside `a/b` (a directory `a`):
- * 'elder' is what the mount shows under the plain name; 'file' and 'dir' name one kind.
+ * 'primary' is what the mount shows under the plain name; 'file' and 'dir' name one kind.
  */
-export type EntryKind = 'elder' | 'file' | 'dir';
+export type EntryKind = 'primary' | 'file' | 'dir';
 
 export interface Entry {
   name: ByteString;
   attr: Attr;
   /** True when another entry of the same name is older: the mount shows this one under its escaped name. */
-  younger: boolean;
+  shadowed: boolean;
 }
 
 /** Who asks, and whether the script decides permission (S3) or the kernel has done so (mount). */

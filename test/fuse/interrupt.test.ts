@@ -85,7 +85,7 @@ test('a lookup whose caller was let go is answered once, and what it finds is no
   OPERATIONS[OP.LOOKUP]!(session, lookup);
   session.abandon(lookup.key, lookup);
   assert.deepEqual(transport.replies, [[7, EINTR]]);
-  found({ name: 'name', attr: { ino: 9, mode: S_IFREG } as Attr, younger: false });
+  found({ name: 'name', attr: { ino: 9, mode: S_IFREG } as Attr, shadowed: false });
   await turn();
   assert.deepEqual(transport.replies, [[7, EINTR]]);
   assert.equal(session.known.size, 0);

@@ -410,7 +410,7 @@ export class MemoryVfs implements Vfs {
   #entry(parent: Ino, name: ByteString): Entry {
     const found = this.#inode(parent).entries.get(name);
     if (found === undefined) throw fail('ENOENT', 'lookup');
-    return { name, attr: { ...this.#inode(found.ino).attr }, younger: false };
+    return { name, attr: { ...this.#inode(found.ino).attr }, shadowed: false };
   }
 
   #make(mode: number, owner: { uid: number; gid: number }, parent: Ino): Inode {

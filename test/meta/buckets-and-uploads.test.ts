@@ -74,7 +74,7 @@ test('buckets are the top-level directories with valid names, in pages', LIMIT, 
   await makeDir(m, 'mk-dir');
   await makeFile(m, 'a-file');
   const made = await m.buckets.create('a-file', caller(42), 0o750);
-  assert.equal(made.entry.younger, true);
+  assert.equal(made.entry.shadowed, true);
   assert.deepEqual([made.entry.attr.uid, made.entry.attr.mode & 0o777], [42, 0o750]);
   await bucket('zz.top');
   const all = await m.buckets.list('', '', 100);
@@ -116,7 +116,7 @@ test('a bucket full of empty implicit directories is emptied step by step', LIMI
   const root = await bucket('hollow');
   for (const key of ['a/b/c', 'a/d/e', 'f/g']) {
     const { parent, name } = await publishEmpty(root, key);
-    await m.ns.unlink(parent, name, 'elder', KERNEL);
+    await m.ns.unlink(parent, name, 'primary', KERNEL);
   }
   const states: string[] = [];
   while (states.at(-1) !== 'yes') {

@@ -57,14 +57,14 @@ test('attributes survive packing', () => {
 
 test('entries are taken apart', () => {
   const member = (text: string) => decodeMember(Buffer.from(text, 'latin1'));
-  assert.deepEqual(member('a\0' + '12'), { name: 'a', ino: 12, dir: false, younger: false });
+  assert.deepEqual(member('a\0' + '12'), { name: 'a', ino: 12, dir: false, shadowed: false });
   assert.deepEqual(member('\xff~/9007199254740991~'), {
     name: '\xff~',
     ino: 9007199254740991,
     dir: true,
-    younger: true,
+    shadowed: true,
   });
-  assert.deepEqual(member('/3'), { name: '', ino: 3, dir: true, younger: false });
+  assert.deepEqual(member('/3'), { name: '', ino: 3, dir: true, shadowed: false });
   assert.throws(() => member('a'), /damaged/);
 });
 

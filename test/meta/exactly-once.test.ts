@@ -32,7 +32,7 @@ test('a mutation whose answer was lost is not executed again: the retry hears wh
   proxy.cutAnswers(2);
   const { entry, parentAttr } = await create('once');
   assert.equal(proxy.cuts, cuts + 2);
-  assert.deepEqual(await m.ns.lookup(ROOT_INO, 'once', 'elder', KERNEL), entry);
+  assert.deepEqual(await m.ns.lookup(ROOT_INO, 'once', 'primary', KERNEL), entry);
   assert.deepEqual(await m.ns.getattr(ROOT_INO), parentAttr);
   assert.equal(parentAttr.nlink, before.nlink);
 });
@@ -40,7 +40,7 @@ test('a mutation whose answer was lost is not executed again: the retry hears wh
 test('removals and renames whose answer was lost succeed', LIMIT, async () => {
   const { ino } = (await create('a')).entry.attr;
   proxy.cutAnswers(1);
-  const kinds = { kind: 'elder', newKind: 'elder', mode: 'replace', caller: KERNEL } as const;
+  const kinds = { kind: 'primary', newKind: 'primary', mode: 'replace', caller: KERNEL } as const;
   assert.equal(
     (await m.ns.rename({ parent: ROOT_INO, name: 'a', newParent: ROOT_INO, newName: 'b', ...kinds })).attr.ino,
     ino,
@@ -49,7 +49,7 @@ test('removals and renames whose answer was lost succeed', LIMIT, async () => {
   const linked = await m.ns.link(ino, ROOT_INO, 'c', KERNEL);
   assert.equal(linked.entry.attr.nlink, 2);
   proxy.cutAnswers(1);
-  assert.equal((await m.ns.unlink(ROOT_INO, 'b', 'elder', KERNEL)).attr.nlink, 1);
+  assert.equal((await m.ns.unlink(ROOT_INO, 'b', 'primary', KERNEL)).attr.nlink, 1);
 });
 
 test('many calls at once over a connection that keeps breaking are each executed once', LIMIT, async () => {

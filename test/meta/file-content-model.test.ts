@@ -169,7 +169,7 @@ const removeStep = file.map(
   (f): Step =>
     async (world) => {
       const model = world.files[f]!;
-      await m.ns.unlink(ROOT_INO, model.name, 'elder', KERNEL);
+      await m.ns.unlink(ROOT_INO, model.name, 'primary', KERNEL);
       await m.upkeep.reapNow([model.ino]);
       world.files[f] = await freshFile(world);
     },
@@ -270,7 +270,7 @@ test('random histories show the bytes of the model and keep every counter right'
     const dead = new Set((await m.upkeep.deadSlices(10_000)).map((slice) => slice.id));
     for (const id of world.known)
       assert.ok(used.has(id) !== dead.has(id), `slice ${id} is in use or waits for deletion`);
-    for (const model of world.files) await m.ns.unlink(ROOT_INO, model.name, 'elder', KERNEL);
+    for (const model of world.files) await m.ns.unlink(ROOT_INO, model.name, 'primary', KERNEL);
     await m.upkeep.reapNow(world.files.map((model) => model.ino));
     assert.deepEqual(await checkVolume(m.engine), new Set(), 'nothing is left of removed files');
     await m.upkeep.forgetSlices([...(await m.upkeep.deadSlices(10_000))].map((slice) => slice.id));

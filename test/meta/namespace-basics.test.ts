@@ -44,7 +44,7 @@ function create(parent: Ino, name: string, mode = 0o644, uid = 0, gid = 0) {
 }
 
 function lookup(parent: Ino, name: string) {
-  return m.ns.lookup(parent, name, 'elder', KERNEL);
+  return m.ns.lookup(parent, name, 'primary', KERNEL);
 }
 
 async function fails(code: string, call: Promise<unknown>): Promise<void> {
@@ -170,19 +170,19 @@ test('mkdir counts in the link counts, rmdir takes it back', LIMIT, async () => 
   const sub = await mkdir(dir, 'sub');
   assert.equal(sub.entry.attr.nlink, 2);
   assert.equal(sub.parentAttr.nlink, 3);
-  await fails('EISDIR', m.ns.unlink(dir, 'sub', 'elder', KERNEL));
+  await fails('EISDIR', m.ns.unlink(dir, 'sub', 'primary', KERNEL));
   await create(sub.entry.attr.ino, 'f');
-  await fails('ENOTEMPTY', m.ns.rmdir(dir, 'sub', 'elder', KERNEL));
-  await m.ns.unlink(sub.entry.attr.ino, 'f', 'elder', KERNEL);
-  const gone = await m.ns.rmdir(dir, 'sub', 'elder', KERNEL);
+  await fails('ENOTEMPTY', m.ns.rmdir(dir, 'sub', 'primary', KERNEL));
+  await m.ns.unlink(sub.entry.attr.ino, 'f', 'primary', KERNEL);
+  const gone = await m.ns.rmdir(dir, 'sub', 'primary', KERNEL);
   assert.equal(gone.attr.nlink, 0);
   assert.equal(gone.parentAttr.nlink, 2);
   await fails('ENOENT', lookup(dir, 'sub'));
-  await fails('ENOENT', m.ns.rmdir(dir, 'sub', 'elder', KERNEL));
+  await fails('ENOENT', m.ns.rmdir(dir, 'sub', 'primary', KERNEL));
   await fails('ENOENT', create(sub.entry.attr.ino, 'in a removed directory'));
   await fails('ENOENT', mkdir(sub.entry.attr.ino, 'in a removed directory'));
   await create(dir, 'f');
-  await fails('ENOTDIR', m.ns.rmdir(dir, 'f', 'elder', KERNEL));
+  await fails('ENOTDIR', m.ns.rmdir(dir, 'f', 'primary', KERNEL));
 });
 
 test('hard links share an inode and count', LIMIT, async () => {
@@ -196,10 +196,10 @@ test('hard links share an inode and count', LIMIT, async () => {
   await fails('EEXIST', m.ns.link(attr.ino, two, 'b', KERNEL));
   await fails('EPERM', m.ns.link(one, two, 'd', KERNEL));
   await fails('ENOENT', m.ns.link(999_999, two, 'd', KERNEL));
-  const first = await m.ns.unlink(one, 'a', 'elder', KERNEL);
+  const first = await m.ns.unlink(one, 'a', 'primary', KERNEL);
   assert.equal(first.attr.nlink, 1);
   assert.equal(first.attr.parent, two, 'the parent is one that still has a name of it');
-  const last = await m.ns.unlink(two, 'b', 'elder', KERNEL);
+  const last = await m.ns.unlink(two, 'b', 'primary', KERNEL);
   assert.equal(last.attr.nlink, 0);
   await fails('ENOENT', m.ns.link(attr.ino, two, 'again', KERNEL));
 });
@@ -291,7 +291,7 @@ test('readdir pages in byte order with attributes, stable under change', LIMIT, 
     cursor = entries.at(-1)!.cursor;
     if (page === 0) {
       // What has been read goes or is replaced by another inode, what has not been read stays.
-      await m.ns.unlink(dir, 'f03', 'elder', KERNEL);
+      await m.ns.unlink(dir, 'f03', 'primary', KERNEL);
       await create(dir, 'new');
       await rename(dir, 'new', dir, 'f09');
     }
@@ -309,7 +309,7 @@ function rename(
   newName: string,
   mode: 'replace' | 'noreplace' | 'exchange' = 'replace',
 ) {
-  const kinds = { kind: 'elder', newKind: 'elder', caller: KERNEL } as const;
+  const kinds = { kind: 'primary', newKind: 'primary', caller: KERNEL } as const;
   return m.ns.rename({ parent, name, newParent, newName, mode, ...kinds });
 }
 
@@ -430,7 +430,7 @@ test('permission of callers whose kernel has not decided', LIMIT, async () => {
   const dir = await freshDir(0o750, 10, 20);
   await create(dir, 'f', 0o640, 10, 20);
   const [owner, member, other] = [caller(10, 10), caller(11, 11, [20]), caller(12, 12)];
-  const lookupAs = (as: typeof owner) => m.ns.lookup(dir, 'f', 'elder', as);
+  const lookupAs = (as: typeof owner) => m.ns.lookup(dir, 'f', 'primary', as);
   await lookupAs(owner);
   await lookupAs(member);
   await fails('EACCES', lookupAs(other));
@@ -439,7 +439,7 @@ test('permission of callers whose kernel has not decided', LIMIT, async () => {
   await make(owner, 'made');
   await fails('EACCES', make(member, 'x'));
   await fails('EEXIST', make(member, 'f'));
-  await fails('EACCES', m.ns.unlink(dir, 'f', 'elder', member));
+  await fails('EACCES', m.ns.unlink(dir, 'f', 'primary', member));
   const file = (await lookupAs(owner)).attr.ino;
   await fails('EPERM', m.ns.setattr(file, { mode: 0o777 }, member));
   await fails('EPERM', m.ns.setattr(file, { uid: 11 }, member));
@@ -449,7 +449,7 @@ test('permission of callers whose kernel has not decided', LIMIT, async () => {
   await fails('EACCES', m.ns.setattr(file, { size: 1 }, member));
   await m.ns.setattr(file, { gid: 10 }, owner);
   await fails('EPERM', m.ns.setattr(file, { gid: 99 }, owner));
-  const kinds = { kind: 'elder', newKind: 'elder', mode: 'replace' } as const;
+  const kinds = { kind: 'primary', newKind: 'primary', mode: 'replace' } as const;
   await fails(
     'EACCES',
     m.ns.rename({ parent: dir, name: 'f', newParent: dir, newName: 'g', ...kinds, caller: member }),
@@ -462,16 +462,16 @@ test('a sticky directory protects entries from all but their owners', LIMIT, asy
   await mkdir(dir, 'd', 0o777, 10, 10);
   await create(dir, 'mine', 0o666, 11, 11);
   const other = caller(11);
-  const kinds = { kind: 'elder', newKind: 'elder', mode: 'replace' } as const;
-  await fails('EPERM', m.ns.unlink(dir, 'f', 'elder', other));
-  await fails('EPERM', m.ns.rmdir(dir, 'd', 'elder', other));
+  const kinds = { kind: 'primary', newKind: 'primary', mode: 'replace' } as const;
+  await fails('EPERM', m.ns.unlink(dir, 'f', 'primary', other));
+  await fails('EPERM', m.ns.rmdir(dir, 'd', 'primary', other));
   await fails('EPERM', m.ns.rename({ parent: dir, name: 'f', newParent: dir, newName: 'g', ...kinds, caller: other }));
   await fails(
     'EPERM',
     m.ns.rename({ parent: dir, name: 'mine', newParent: dir, newName: 'f', ...kinds, caller: other }),
   );
-  await m.ns.unlink(dir, 'f', 'elder', caller(10));
-  await m.ns.rmdir(dir, 'd', 'elder', caller(1));
+  await m.ns.unlink(dir, 'f', 'primary', caller(10));
+  await m.ns.rmdir(dir, 'd', 'primary', caller(1));
 });
 
 test('what failed has changed nothing', LIMIT, async () => {
@@ -481,9 +481,9 @@ test('what failed has changed nothing', LIMIT, async () => {
   await create(dir, 'f');
   const before = [await m.ns.getattr(dir), await m.ns.readdir(dir, '', 100)];
   await fails('EEXIST', create(dir, 'f'));
-  await fails('ENOTEMPTY', m.ns.rmdir(dir, 'd', 'elder', KERNEL));
-  await fails('ENOTDIR', m.ns.rmdir(dir, 'f', 'elder', KERNEL));
+  await fails('ENOTEMPTY', m.ns.rmdir(dir, 'd', 'primary', KERNEL));
+  await fails('ENOTDIR', m.ns.rmdir(dir, 'f', 'primary', KERNEL));
   await fails('EISDIR', rename(dir, 'f', dir, 'd'));
-  await fails('EISDIR', m.ns.unlink(dir, 'd', 'elder', KERNEL));
+  await fails('EISDIR', m.ns.unlink(dir, 'd', 'primary', KERNEL));
   assert.deepEqual([await m.ns.getattr(dir), await m.ns.readdir(dir, '', 100)], before);
 });

@@ -82,7 +82,7 @@ class Pair {
     }
     if (step.op === 'create' || step.op === 'mkdir') return this.#make(dir, step.name, step.op === 'mkdir');
     const remove = step.op as 'unlink' | 'rmdir';
-    const actual = await outcome(m.ns[remove](parent, step.name, 'elder', KERNEL));
+    const actual = await outcome(m.ns[remove](parent, step.name, 'primary', KERNEL));
     return { expected: this.model[remove](dir, step.name), actual };
   }
 
@@ -108,10 +108,10 @@ class Pair {
       m.ns.rename({
         parent: this.inos.get(dir)!,
         name: step.name,
-        kind: 'elder',
+        kind: 'primary',
         newParent: this.inos.get(to)!,
         newName: step.newName,
-        newKind: 'elder',
+        newKind: 'primary',
         mode: step.mode as 'replace' | 'noreplace' | 'exchange',
         caller: KERNEL,
       }),
@@ -126,7 +126,7 @@ class Pair {
       assert.equal((await m.ns.getattr(ino)).nlink, dir.nlink, `nlink of directory ${ino}`);
       const { entries, end } = await m.ns.readdir(ino, '', 100);
       assert.ok(end);
-      const found = entries.map((entry) => [entry.name, entry.attr.ino, entry.younger]);
+      const found = entries.map((entry) => [entry.name, entry.attr.ino, entry.shadowed]);
       const wanted = [...dir.entries].map(([name, node]) => [name, this.inos.get(node), false]);
       assert.deepEqual(found.sort(byName), wanted.sort(byName));
       for (const entry of entries) this.#compareNode(dir.entries.get(entry.name)!, entry.attr, dir);

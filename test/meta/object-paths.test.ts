@@ -230,20 +230,20 @@ test('of many conditional creations exactly one succeeds', LIMIT, async () => {
   assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
 });
 
-test('a file and a directory share a name; the elder keeps the plain one', LIMIT, async () => {
+test('a file and a directory share a name; the primary keeps the plain one', LIMIT, async () => {
   const root = await freshBucket();
-  assert.equal((await put(root, 'a', 'file')).younger, false);
+  assert.equal((await put(root, 'a', 'file')).shadowed, false);
   await put(root, 'a/b', 'below');
-  assert.equal((await m.ns.lookup(root, 'a', 'dir', KERNEL)).younger, true);
+  assert.equal((await m.ns.lookup(root, 'a', 'dir', KERNEL)).shadowed, true);
   await put(root, 'x/y', 'below');
-  assert.equal((await put(root, 'x', 'file')).younger, true);
+  assert.equal((await put(root, 'x', 'file')).shadowed, true);
   assert.deepEqual(await keys(root), ['a', 'a/b', 'x', 'x/y']);
   assert.equal(await text(root, 'a'), 'file');
   assert.equal(await text(root, 'a/b'), 'below');
   await put(root, 'x', 'again');
-  assert.equal((await m.ns.lookup(root, 'x', 'file', KERNEL)).younger, true);
+  assert.equal((await m.ns.lookup(root, 'x', 'file', KERNEL)).shadowed, true);
   await remove(root, 'a');
-  assert.equal((await m.ns.lookup(root, 'a', 'elder', KERNEL)).younger, false);
+  assert.equal((await m.ns.lookup(root, 'a', 'primary', KERNEL)).shadowed, false);
   assert.deepEqual(await keys(root), ['a/b', 'x', 'x/y']);
   await checkVolume(m.engine);
 });
@@ -289,7 +289,7 @@ test('implicit directories that the mount has emptied are not listed', LIMIT, as
   const root = await freshBucket();
   await put(root, 'a/b/c', '1');
   const dir = (await walk(root, 'a/b/')).attr.ino;
-  await m.ns.unlink(dir, 'c', 'elder', KERNEL);
+  await m.ns.unlink(dir, 'c', 'primary', KERNEL);
   assert.deepEqual(await keys(root), []);
   assert.deepEqual(await keys(root, '/'), []);
   await m.buckets.delete(`bucket${bucketCount}`, ADMIN);

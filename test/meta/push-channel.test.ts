@@ -28,7 +28,7 @@ test('two sessions hear what the other made stale, and not their own', LIMIT, as
   one.events.on('invalidated', (batch) => heard.one.push(...batch));
   two.events.on('invalidated', (batch) => heard.two.push(...batch));
   const { attr } = (await one.ns.mknod(file('a\xff\n'))).entry;
-  await one.ns.unlink(ROOT_INO, 'a\xff\n', 'elder', KERNEL);
+  await one.ns.unlink(ROOT_INO, 'a\xff\n', 'primary', KERNEL);
   await until(() => heard.two.some((item) => item.kind === 'unlinked'));
   assert.deepEqual(
     heard.two.filter((item) => item.kind === 'entry'),

@@ -25,7 +25,7 @@ async function expire(sid: number): Promise<void> {
 async function removedFile(member: Member, name: string): Promise<number> {
   const request = { parent: ROOT_INO, name, mode: S_IFREG | 0o644, uid: 0, gid: 0, rdev: 0, caller: KERNEL };
   const { ino } = (await member.ns.mknod(request)).entry.attr;
-  await member.ns.unlink(ROOT_INO, name, 'elder', KERNEL);
+  await member.ns.unlink(ROOT_INO, name, 'primary', KERNEL);
   return ino;
 }
 

@@ -21,12 +21,12 @@ async function make(parent: Ino, name: string, mode: number): Promise<Ino> {
 }
 
 /** A directory that holds a file `a` and a directory `a`; S3 makes such pairs, so the second is put there by hand. */
-async function pair(elder: 'file' | 'dir'): Promise<{ dir: Ino; file: Ino; sub: Ino }> {
+async function pair(primary: 'file' | 'dir'): Promise<{ dir: Ino; file: Ino; sub: Ino }> {
   count += 1;
   const dir = await make(ROOT_INO, `pair${count}`, S_IFDIR | 0o755);
-  const file = await make(dir, elder === 'file' ? 'a' : 'tmp', S_IFREG | 0o644);
-  const sub = await make(dir, elder === 'dir' ? 'a' : 'tmp', S_IFDIR | 0o755);
-  const [old, young] = elder === 'file' ? [`tmp/${sub}`, `a/${sub}~`] : [`tmp\0${file}`, `a\0${file}~`];
+  const file = await make(dir, primary === 'file' ? 'a' : 'tmp', S_IFREG | 0o644);
+  const sub = await make(dir, primary === 'dir' ? 'a' : 'tmp', S_IFDIR | 0o755);
+  const [old, young] = primary === 'file' ? [`tmp/${sub}`, `a/${sub}~`] : [`tmp\0${file}`, `a\0${file}~`];
   await m.engine.command('ZREM', [m.engine.key(`d${dir}`), old]);
   await m.engine.command('ZADD', [m.engine.key(`d${dir}`), 0, young]);
   return { dir, file, sub };
@@ -34,7 +34,7 @@ async function pair(elder: 'file' | 'dir'): Promise<{ dir: Ino; file: Ino; sub: 
 
 async function shown(dir: Ino): Promise<string[]> {
   const { entries } = await m.ns.readdir(dir, '', 100);
-  return entries.map((entry) => `${entry.name} ${entry.attr.ino}${entry.younger ? ' younger' : ''}`);
+  return entries.map((entry) => `${entry.name} ${entry.attr.ino}${entry.shadowed ? ' shadowed' : ''}`);
 }
 
 function rename(
@@ -42,7 +42,7 @@ function rename(
   name: string,
   kind: EntryKind,
   newName: string,
-  newKind: EntryKind = 'elder',
+  newKind: EntryKind = 'primary',
   mode: 'replace' | 'exchange' = 'replace',
 ) {
   return m.ns.rename({ parent: dir, name, kind, newParent: dir, newName, newKind, mode, caller: KERNEL });
@@ -52,51 +52,54 @@ async function fails(code: 'EEXIST' | 'EISDIR' | 'ENOTDIR' | 'EINVAL', call: Pro
   await assert.rejects(call, (error) => isFsError(error, code));
 }
 
-for (const elder of ['file', 'dir'] as const) {
-  const younger = elder === 'file' ? 'dir' : 'file';
+for (const primary of ['file', 'dir'] as const) {
+  const shadowed = primary === 'file' ? 'dir' : 'file';
 
-  test(`with an elder ${elder} the plain name means it, and the other is found by its kind`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
+  test(`with an primary ${primary} the plain name means it, and the other is found by its kind`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
     const found = async (kind: EntryKind): Promise<Ino> => (await m.ns.lookup(dir, 'a', kind, KERNEL)).attr.ino;
-    assert.equal(await found('elder'), elder === 'file' ? file : sub);
+    assert.equal(await found('primary'), primary === 'file' ? file : sub);
     assert.deepEqual([await found('file'), await found('dir')], [file, sub]);
-    assert.equal((await m.ns.lookup(dir, 'a', younger, KERNEL)).younger, true);
+    assert.equal((await m.ns.lookup(dir, 'a', shadowed, KERNEL)).shadowed, true);
     await fails('EEXIST', make(dir, 'a', S_IFREG));
     await fails('EEXIST', make(dir, 'a', S_IFDIR));
   });
 
-  test(`removing the elder ${elder} gives the plain name to the younger`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
-    await (elder === 'file' ? m.ns.unlink(dir, 'a', 'elder', KERNEL) : m.ns.rmdir(dir, 'a', 'elder', KERNEL));
-    assert.deepEqual(await shown(dir), [`a ${elder === 'file' ? sub : file}`]);
+  test(`removing the primary ${primary} gives the plain name to the shadowed`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
+    await (primary === 'file' ? m.ns.unlink(dir, 'a', 'primary', KERNEL) : m.ns.rmdir(dir, 'a', 'primary', KERNEL));
+    assert.deepEqual(await shown(dir), [`a ${primary === 'file' ? sub : file}`]);
   });
 
-  test(`removing the younger leaves the elder ${elder}`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
-    await (younger === 'file' ? m.ns.unlink(dir, 'a', 'file', KERNEL) : m.ns.rmdir(dir, 'a', 'dir', KERNEL));
-    assert.deepEqual(await shown(dir), [`a ${elder === 'file' ? file : sub}`]);
+  test(`removing the shadowed leaves the primary ${primary}`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
+    await (shadowed === 'file' ? m.ns.unlink(dir, 'a', 'file', KERNEL) : m.ns.rmdir(dir, 'a', 'dir', KERNEL));
+    assert.deepEqual(await shown(dir), [`a ${primary === 'file' ? file : sub}`]);
   });
 
-  test(`the younger beside an elder ${elder} moves away by rename, and cannot be made by it`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
-    await rename(dir, 'a', younger, 'b');
-    assert.deepEqual(await shown(dir), [`a ${elder === 'file' ? file : sub}`, `b ${elder === 'file' ? sub : file}`]);
-    await fails(elder === 'file' ? 'ENOTDIR' : 'EISDIR', rename(dir, 'b', 'elder', 'a'));
-    await fails('EINVAL', rename(dir, 'b', 'elder', 'a', younger));
+  test(`the shadowed beside an primary ${primary} moves away by rename, and cannot be made by it`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
+    await rename(dir, 'a', shadowed, 'b');
+    assert.deepEqual(await shown(dir), [
+      `a ${primary === 'file' ? file : sub}`,
+      `b ${primary === 'file' ? sub : file}`,
+    ]);
+    await fails(primary === 'file' ? 'ENOTDIR' : 'EISDIR', rename(dir, 'b', 'primary', 'a'));
+    await fails('EINVAL', rename(dir, 'b', 'primary', 'a', shadowed));
   });
 
-  test(`rename replaces the entry of its kind beside an elder ${elder}, which keeps its place`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
-    const other = await make(dir, 'c', younger === 'file' ? S_IFREG : S_IFDIR);
-    await rename(dir, 'c', 'elder', 'a', younger);
-    const wanted = elder === 'file' ? [`a ${file}`, `a ${other} younger`] : [`a ${other} younger`, `a ${sub}`];
+  test(`rename replaces the entry of its kind beside an primary ${primary}, which keeps its place`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
+    const other = await make(dir, 'c', shadowed === 'file' ? S_IFREG : S_IFDIR);
+    await rename(dir, 'c', 'primary', 'a', shadowed);
+    const wanted = primary === 'file' ? [`a ${file}`, `a ${other} shadowed`] : [`a ${other} shadowed`, `a ${sub}`];
     assert.deepEqual(await shown(dir), wanted);
   });
 
-  test(`exchange of both entries of a name makes the younger the elder (${elder} first)`, LIMIT, async () => {
-    const { dir, file, sub } = await pair(elder);
-    await rename(dir, 'a', 'elder', 'a', younger, 'exchange');
-    const wanted = elder === 'file' ? [`a ${file} younger`, `a ${sub}`] : [`a ${file}`, `a ${sub} younger`];
+  test(`exchange of both entries of a name makes the shadowed the primary (${primary} first)`, LIMIT, async () => {
+    const { dir, file, sub } = await pair(primary);
+    await rename(dir, 'a', 'primary', 'a', shadowed, 'exchange');
+    const wanted = primary === 'file' ? [`a ${file} shadowed`, `a ${sub}`] : [`a ${file}`, `a ${sub} shadowed`];
     assert.deepEqual(await shown(dir), wanted);
   });
 }
@@ -104,5 +107,5 @@ for (const elder of ['file', 'dir'] as const) {
 test('exchange refuses to put two entries of one kind under a name', LIMIT, async () => {
   const { dir } = await pair('dir');
   await make(dir, 'x', S_IFREG);
-  await fails('EINVAL', rename(dir, 'x', 'elder', 'a', 'dir', 'exchange'));
+  await fails('EINVAL', rename(dir, 'x', 'primary', 'a', 'dir', 'exchange'));
 });

@@ -30,7 +30,7 @@ async function removedFile(): Promise<Ino> {
   fileCount += 1;
   const { ino } = await makeFile(m, `gone${fileCount}`);
   await writeInline(m, ino, 0, Buffer.from('bytes'));
-  await m.ns.unlink(ROOT_INO, `gone${fileCount}`, 'elder', KERNEL);
+  await m.ns.unlink(ROOT_INO, `gone${fileCount}`, 'primary', KERNEL);
   return ino;
 }
 
@@ -163,7 +163,7 @@ test('a packer beside writers, clones and removals loses nothing', { timeout: 12
       for (let i = 0; i < 60; i++) {
         const data = Buffer.from(`${worker}:${i};`);
         if (i % 10 === 9) {
-          await m.ns.unlink(ROOT_INO, `w${worker}`, 'elder', KERNEL);
+          await m.ns.unlink(ROOT_INO, `w${worker}`, 'primary', KERNEL);
           ({ ino } = await makeFile(m, `w${worker}`));
           wanted = Buffer.alloc(0);
         } else if (i % 10 === 6) {

@@ -147,10 +147,10 @@ async function checkTree(engine: Engine, keys: string[], counter: (name: string)
     const subdirs = entries.filter((entry) => entry.dir).length;
     assert.equal(attr.nlink, 2 + subdirs, `link count of directory ${ino}`);
     const byName = new Map<string, boolean[]>();
-    for (const { name, younger } of entries) byName.set(name, [...(byName.get(name) ?? []), younger]);
-    for (const [name, younger] of byName) {
-      assert.ok(younger.length <= 2, `${younger.length} entries named ${name}`);
-      assert.equal(younger.filter((y) => !y).length, 1, `exactly one entry named ${name} is the elder`);
+    for (const { name, shadowed } of entries) byName.set(name, [...(byName.get(name) ?? []), shadowed]);
+    for (const [name, shadowed] of byName) {
+      assert.ok(shadowed.length <= 2, `${shadowed.length} entries named ${name}`);
+      assert.equal(shadowed.filter((y) => !y).length, 1, `exactly one entry named ${name} is the primary`);
     }
   }
   assert.equal(counter('inodes'), inodes, 'counter of inodes');

@@ -66,7 +66,7 @@ test('used inodes and bytes follow what is made', LIMIT, async () => {
   assert.equal((await meta.session.usage()).usedBytes - before.usedBytes, 4096, 'a block');
   await meta.names.setattr(ino, { size: 10 }, KERNEL);
   assert.equal((await meta.session.usage()).usedBytes - before.usedBytes, 0);
-  await meta.names.unlink(ROOT_INO, 'u', 'elder', KERNEL);
+  await meta.names.unlink(ROOT_INO, 'u', 'primary', KERNEL);
   await meta.upkeep.reapNow([ino]);
   assert.deepEqual(await meta.session.usage(), before);
   await meta.close();

@@ -172,7 +172,7 @@ export class FakeObjectVfs implements VfsObjects {
 
   async createBucket(_ctx: Context, name: string): Promise<Entry> {
     if (this.buckets.has(name)) throw new FsError('EEXIST', 'createBucket');
-    const entry: Entry = { name, attr: this.#attr(S_IFDIR | 0o755, 0), younger: false };
+    const entry: Entry = { name, attr: this.#attr(S_IFDIR | 0o755, 0), shadowed: false };
     this.buckets.set(name, { entry, objects: new Map() });
     return entry;
   }
@@ -310,7 +310,7 @@ export class FakeObjectVfs implements VfsObjects {
     const s3 = { ...options.s3, version: attr.version };
     objects.set(key, { attr, data, s3, xattrs: new Map(options.xattrs) });
     const name = options.path.components.at(-1)!;
-    return { attr, parent: options.path.root, name, younger: false, replaced: old?.attr, made: [] };
+    return { attr, parent: options.path.root, name, shadowed: false, replaced: old?.attr, made: [] };
   }
 
   #keepPart(uploadId: string, number: number, data: Buffer, etag: string, checksums: Record<string, string>): Part {

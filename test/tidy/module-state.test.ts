@@ -12,9 +12,7 @@ import { describe, test } from 'node:test';
 import { filesBelow, type SourceFile } from './source-files.ts';
 
 /** Classes whose instances are as good as functions. */
-const STATELESS = new Set(['XMLParser', 'TextDecoder', 'TextEncoder', 'RegExp']);
-/** Their collections are held to "nothing writes into it" as yet. */
-const MUTABLE_TYPES_ALLOWED = ['src/meta/', 'src/s3api/', 'src/chunk/object/', 'src/chunk/store/'];
+const STATELESS = new Set(['XMLParser', 'TextDecoder', 'TextEncoder', 'RegExp', 'URL']);
 const MUTATORS =
   'set|add|delete|clear|push|pop|shift|unshift|splice|sort|reverse|fill|copyWithin|write\\w*|copy|load|save';
 
@@ -46,15 +44,15 @@ function isReadonly({ type, value }: Constant): boolean {
   return /^(readonly |Readonly(Map|Set|Array)?<)/.test(type) || /\bas const( satisfies [^;]+)?;$/.test(value);
 }
 
-/** What is wrong with one file's own text; `exempt` files may type their collections as they like. */
-function violations({ path, text }: SourceFile, exempt: boolean): string[] {
+/** What is wrong with one file's own text. */
+function violations({ path, text }: SourceFile): string[] {
   const wrong: string[] = [];
   for (const match of text.matchAll(/^(?:export )?(?:let|var) .*$/gm)) wrong.push(match[0]);
   for (const match of text.matchAll(/^\s+static (?!readonly\b|async\b|get\b)#?\w+\s*[:=;].*$/gm)) wrong.push(match[0]);
   for (const constant of constantsOf(text)) {
     const made = /^new (\w+)/.exec(constant.value)?.[1];
     const isCollection = /^(\[|Array\.|Object\.(keys|values|entries|from)|new (Map|Set|Array)\b)/.test(constant.value);
-    if (isCollection && !exempt && !isReadonly(constant)) wrong.push(`${constant.name} is no readonly collection`);
+    if (isCollection && !isReadonly(constant)) wrong.push(`${constant.name} is no readonly collection`);
     if (made !== undefined && !isCollection && !STATELESS.has(made)) wrong.push(`${constant.name} is a ${made}`);
   }
   return wrong.map((one) => `${path}: ${one.trim()}`);
@@ -79,12 +77,7 @@ describe('modules keep no state', () => {
 
   test('their top-level bindings are constants of readonly or stateless things', () => {
     assert.ok(sources.flatMap(({ text }) => constantsOf(text)).length > 300, 'the constants were read');
-    const wrong = sources.flatMap((file) =>
-      violations(
-        file,
-        MUTABLE_TYPES_ALLOWED.some((directory) => file.path.startsWith(directory)),
-      ),
-    );
+    const wrong = sources.flatMap((file) => violations(file));
     assert.deepEqual(wrong, []);
   });
 
@@ -115,14 +108,14 @@ describe('modules keep no state', () => {
       'class A {\n  static count = 0;\n}\n',
       'class A {\n  static #all: A[] = [];\n}\n',
     ];
-    for (const text of bad) assert.equal(violations({ path: 'x', text }, false).length, 1, text);
+    for (const text of bad) assert.equal(violations({ path: 'x', text }).length, 1, text);
     const good = [
       'const A: ReadonlyMap<string, number> = new Map([\n  ["a", 1],\n]);\n',
       "const B = ['a', 'b'] as const;\nexport const C: readonly string[] = [];\n",
       'const D = { a: 1 };\nconst E = 5;\nconst parser = new XMLParser({\n  a: 1,\n});\n',
       'class A {\n  static readonly NONE = new A();\n  static of(a: number) {\n    let b = a;\n  }\n}\n',
     ];
-    for (const text of good) assert.deepEqual(violations({ path: 'x', text }, false), [], text);
+    for (const text of good) assert.deepEqual(violations({ path: 'x', text }), [], text);
     const writes = [
       'X.set(1, 2)',
       'X[3] = 4',

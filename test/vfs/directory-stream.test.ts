@@ -33,7 +33,7 @@ class FakeDirectory {
   }
 
   entry(name: string): Entry {
-    return { name, attr: sampleAttr({ ino: inoOf(name) }), younger: false };
+    return { name, attr: sampleAttr({ ino: inoOf(name) }), shadowed: false };
   }
 
   remove(name: string): void {
@@ -193,9 +193,9 @@ test('a cookie nobody gave out is EINVAL', async () => {
   );
 });
 
-test('a younger entry is shown under its escaped name', async () => {
+test('a shadowed entry is shown under its escaped name', async () => {
   const directory = new FakeDirectory(1);
-  directory.entry = (name) => ({ name, attr: sampleAttr({ ino: 9 }), younger: true });
+  directory.entry = (name) => ({ name, attr: sampleAttr({ ino: 9 }), shadowed: true });
   assert.equal((await directory.open().read(0, 10))[0]!.name, '%~file:n00000');
   assert.equal(directory.twins, 1);
 });

@@ -82,7 +82,7 @@ test('a reply that a change overtook is not kept', () => {
   const attrs = new AttrCache(100);
   const entries = new EntryCache(attrs, 100);
   const attr = sampleAttr({ ino: 5 });
-  const entry = { name: 'n', attr, younger: false };
+  const entry = { name: 'n', attr, shadowed: false };
   const token = attrs.token();
   attrs.fill(attr, token);
   entries.changed(1, 'n');
@@ -98,15 +98,15 @@ test('a reply that a change overtook is not kept', () => {
   assert.equal(entries.get(1, 'n'), undefined, 'without attributes there is no answer');
 });
 
-test('the younger of two entries and replies of unhealthy times are not kept', () => {
+test('the shadowed of two entries and replies of unhealthy times are not kept', () => {
   const attrs = new AttrCache(100);
   const entries = new EntryCache(attrs, 100);
   const attr = sampleAttr({ ino: 5 });
   attrs.fill(attr, attrs.token());
-  entries.keep(1, { name: 'n', attr, younger: true }, attrs.token());
+  entries.keep(1, { name: 'n', attr, shadowed: true }, attrs.token());
   assert.equal(entries.get(1, 'n'), undefined);
   attrs.setHealthy(false);
-  entries.keep(1, { name: 'n', attr, younger: false }, attrs.token());
+  entries.keep(1, { name: 'n', attr, shadowed: false }, attrs.token());
   attrs.setHealthy(true);
   attrs.fill(attr, attrs.token());
   assert.equal(entries.get(1, 'n'), undefined);

@@ -36,11 +36,11 @@ const storedName = fc.oneof(
 
 test('every stored entry has one mount name that leads back to it', () => {
   fc.assert(
-    fc.property(storedName, fc.boolean(), fc.boolean(), (name, younger, isDirectory) => {
-      const shown = encodeMountName(name, younger, isDirectory);
+    fc.property(storedName, fc.boolean(), fc.boolean(), (name, shadowed, isDirectory) => {
+      const shown = encodeMountName(name, shadowed, isDirectory);
       assert.deepEqual(decodeMountName(shown), {
         name,
-        kind: younger ? (isDirectory ? 'dir' : 'file') : 'elder',
+        kind: shadowed ? (isDirectory ? 'dir' : 'file') : 'primary',
       });
       assert.ok(shown !== '' && shown !== '.' && shown !== '..' && !shown.includes('/'));
       assert.ok(allMountNames(name).includes(shown));
@@ -49,12 +49,13 @@ test('every stored entry has one mount name that leads back to it', () => {
 });
 
 test('different entries never share a mount name', () => {
-  const entry = fc.record({ name: storedName, younger: fc.boolean(), isDirectory: fc.boolean() });
+  const entry = fc.record({ name: storedName, shadowed: fc.boolean(), isDirectory: fc.boolean() });
   fc.assert(
     fc.property(entry, entry, (a, b) => {
-      const sameEntry = a.name === b.name && a.younger === b.younger && (!a.younger || a.isDirectory === b.isDirectory);
+      const sameEntry =
+        a.name === b.name && a.shadowed === b.shadowed && (!a.shadowed || a.isDirectory === b.isDirectory);
       const same =
-        encodeMountName(a.name, a.younger, a.isDirectory) === encodeMountName(b.name, b.younger, b.isDirectory);
+        encodeMountName(a.name, a.shadowed, a.isDirectory) === encodeMountName(b.name, b.shadowed, b.isDirectory);
       assert.equal(same, sameEntry);
     }),
   );
@@ -65,7 +66,7 @@ test('whatever a user types that decodes is the mount name of what it decodes to
     fc.property(fc.oneof(storedName, fc.string()), (shown) => {
       const stored = decodeMountName(shown);
       if (stored === undefined) return;
-      assert.equal(encodeMountName(stored.name, stored.kind !== 'elder', stored.kind === 'dir'), shown);
+      assert.equal(encodeMountName(stored.name, stored.kind !== 'primary', stored.kind === 'dir'), shown);
     }),
   );
 });

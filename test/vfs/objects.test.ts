@@ -284,7 +284,7 @@ test('a part copied from a range of an object', { timeout }, async () => {
   assert.equal(hash(await get('from-range')), hash(data.subarray(3 * MIB)));
 });
 
-test('a file and a directory of one name: the younger has an escaped name on the mount', { timeout }, async () => {
+test('a file and a directory of one name: the shadowed has an escaped name on the mount', { timeout }, async () => {
   await put('twin', Buffer.from('file'));
   await put('twin/below', Buffer.from('below'));
   assert.equal((await get('twin')).toString(), 'file');

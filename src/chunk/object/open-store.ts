@@ -14,7 +14,7 @@ export interface OpenStoreOptions {
 }
 
 const S3_CONNECTIONS = 64;
-const S3_PARAMETERS = ['endpoint', 'region', 'style', 'payload'];
+const S3_PARAMETERS: readonly string[] = ['endpoint', 'region', 'style', 'payload'];
 
 /**
  * Opens the object store a URL names:

@@ -91,14 +91,14 @@ export function s3Failure(
   return new StoreError(text, { retryable, retryAfterMs: retryAfterMs(headers['retry-after']) });
 }
 
-const ADVICE = new Map<string, string>([
+const ADVICE: ReadonlyMap<string, string> = new Map([
   ['NoSuchBucket', '; create the bucket or correct the store URL'],
   ['InvalidAccessKeyId', '; the access key is unknown there: check AWS_ACCESS_KEY_ID'],
   ['SignatureDoesNotMatch', '; the secret key is wrong: check AWS_SECRET_ACCESS_KEY'],
   ['AccessDenied', '; the credentials lack s3:GetObject, PutObject, DeleteObject or ListBucket'],
 ]);
 
-const RETRYABLE_CODES = new Set([
+const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'SlowDown',
   'InternalError',
   'ServiceUnavailable',

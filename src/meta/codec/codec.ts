@@ -119,7 +119,7 @@ export interface Member {
   name: ByteString;
   ino: Ino;
   dir: boolean;
-  younger: boolean;
+  shadowed: boolean;
 }
 
 const TILDE = 0x7e;
@@ -127,14 +127,14 @@ const SLASH = 0x2f;
 const DIGIT_0 = 0x30;
 
 /**
- * Takes a stored entry apart: `name NUL ino` or `name / ino`, then `~` on the younger of two of one name.
+ * Takes a stored entry apart: `name NUL ino` or `name / ino`, then `~` on the shadowed one of two of one name.
  * @param start where the member begins in `from`, @param end where it ends; the whole buffer by default.
  */
 export function decodeMember(from: Buffer, start = 0, end = from.length): Member {
   let nameEnd = start;
   while (nameEnd < end && from[nameEnd] !== 0 && from[nameEnd] !== SLASH) nameEnd++;
-  const younger = from[end - 1] === TILDE;
-  const inoEnd = younger ? end - 1 : end;
+  const shadowed = from[end - 1] === TILDE;
+  const inoEnd = shadowed ? end - 1 : end;
   if (nameEnd + 1 >= inoEnd) throw damagedEntry();
   let ino = 0;
   for (let at = nameEnd + 1; at < inoEnd; at++) {
@@ -142,7 +142,7 @@ export function decodeMember(from: Buffer, start = 0, end = from.length): Member
     if (digit < 0 || digit > 9) throw damagedEntry();
     ino = ino * 10 + digit;
   }
-  return { name: from.toString('latin1', start, nameEnd), ino, dir: from[nameEnd] === SLASH, younger };
+  return { name: from.toString('latin1', start, nameEnd), ino, dir: from[nameEnd] === SLASH, shadowed };
 }
 
 function damagedEntry(): FsError {
@@ -165,19 +165,19 @@ export function decodeDirectoryPage(
     const attrAt = memberAt + page.readUInt16LE(at);
     const attrBytes = page[at + 2]!;
     at = attrAt + attrBytes;
-    const { name, ino, dir, younger } = decodeMember(page, memberAt, attrAt);
+    const { name, ino, dir, shadowed } = decodeMember(page, memberAt, attrAt);
     // ':' sorts behind every digit: continues after the name, whichever inode stands there by then.
     last = `${name}${dir ? '/' : '\0'}:`;
     if (attrBytes === 0) continue;
     if (attrBytes !== ATTR_BYTES) throw wrongAttrBytes(ino, attrBytes);
-    entries.push({ name, attr: decodeAttrAt(ino, page, attrAt), younger, cursor: last });
+    entries.push({ name, attr: decodeAttrAt(ino, page, attrAt), shadowed, cursor: last });
   }
   return { entries, last };
 }
 
 /** Reads an entry from the three elements of a script's reply that name, place and describe it. */
-export function decodeEntry(name: ByteString, ino: Reply, packed: Reply, younger: boolean): Entry {
-  return { name, attr: decodeAttr(decodeNumber(ino), packed as Buffer), younger };
+export function decodeEntry(name: ByteString, ino: Reply, packed: Reply, shadowed: boolean): Entry {
+  return { name, attr: decodeAttr(decodeNumber(ino), packed as Buffer), shadowed };
 }
 
 /** A number that travels as decimal text (inode numbers, slice ids) or as an integer reply. */

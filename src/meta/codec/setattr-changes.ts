@@ -2,7 +2,7 @@
 import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { MODE_BITS } from '../../base/vocabulary.ts';
-import type { SetattrRequest } from '../meta.ts';
+import type { SetattrRequest } from '../records.ts';
 import { writeI64 } from './codec.ts';
 
 /** Which fields are set. */

@@ -38,8 +38,8 @@ export class BucketScripts implements MetaBuckets {
 
   async create(name: ByteString, caller: Caller, mode: number): Promise<EntryReply> {
     const { uid, gid } = caller;
-    const { attr, younger, rootAttr } = await this.#engine.mutate(createBucket, { name, mode, uid, gid });
-    return { entry: { name, attr, younger }, parentAttr: decodeAttr(ROOT_INO, rootAttr) };
+    const { attr, shadowed, rootAttr } = await this.#engine.mutate(createBucket, { name, mode, uid, gid });
+    return { entry: { name, attr, shadowed }, parentAttr: decodeAttr(ROOT_INO, rootAttr) };
   }
 
   async delete(name: ByteString, caller: Caller): Promise<{ attr: Attr }> {

@@ -47,8 +47,8 @@ export class NameScripts implements MetaNames {
   }
 
   async lookup(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<Entry> {
-    const { attr, younger } = await this.#engine.read(lookup, { parent, name, kind, caller });
-    return { name, attr, younger };
+    const { attr, shadowed } = await this.#engine.read(lookup, { parent, name, kind, caller });
+    return { name, attr, shadowed };
   }
 
   async getattr(ino: Ino): Promise<Attr> {
@@ -86,7 +86,7 @@ export class NameScripts implements MetaNames {
 
   async link(ino: Ino, newParent: Ino, newName: ByteString, caller: Caller): Promise<EntryReply> {
     const { attr, parentAttr } = await this.#engine.mutate(link, { ino, newParent, newName, caller });
-    return { entry: { name: newName, attr, younger: false }, parentAttr };
+    return { entry: { name: newName, attr, shadowed: false }, parentAttr };
   }
 
   unlink(parent: Ino, name: ByteString, kind: EntryKind, caller: Caller): Promise<{ attr: Attr; parentAttr: Attr }> {
@@ -157,7 +157,7 @@ export class NameScripts implements MetaNames {
   ): Promise<EntryReply> {
     const { parent, name, uid, gid, caller } = request;
     const made = await this.#engine.mutate(mknod, { parent, name, mode, uid, gid, rdev, caller, target });
-    return { entry: { name, attr: made.attr, younger: false }, parentAttr: made.parentAttr };
+    return { entry: { name, attr: made.attr, shadowed: false }, parentAttr: made.parentAttr };
   }
 }
 

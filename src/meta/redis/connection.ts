@@ -65,10 +65,10 @@ const RETRY_MS_MAX = 1_000;
 const SWEEP_MS = 500;
 const BUSY_RETRY_MS = 50;
 const FAILOVER_RETRY_MS = 250;
-const MIN_VERSION: [number, number] = [6, 2];
+const MIN_VERSION: readonly [number, number] = [6, 2];
 /** Errors of a server that will serve soon, or of a replica that was the master until a failover. */
-const LATER = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN']);
-const ELSEWHERE = new Set(['READONLY', 'NOAUTH']);
+const LATER: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN']);
+const ELSEWHERE: ReadonlySet<string> = new Set(['READONLY', 'NOAUTH']);
 const BAD_LOGIN = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR AUTH)/;
 
 /** The connection that carries calls. */

@@ -10,7 +10,7 @@ import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/err
 import type { Logger } from '../../base/log.ts';
 import { tracer } from '../../base/trace.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
-import type { ScriptSchema } from '../schema/script-schema.ts';
+import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
 import type { ScriptLibrary } from './script-library.ts';
 import { ServerClock } from './server-clock.ts';
@@ -28,12 +28,6 @@ export interface EngineOptions {
   logger: Logger;
   events: VolumeEvents;
 }
-
-/**
- * What a script answered: element 0 is its status, 'OK' or an errno; of a mutation that succeeded it is the server's time
- * in microseconds.
- */
-export type ScriptReply = Reply[];
 
 export class Engine {
   readonly connection: RedisConnection;

@@ -42,7 +42,7 @@ const NEEDS = /^--@needs ([a-z ]+)$/m;
 const STRING_OR_COMMENT = /'(?:[^'\\\n]|\\.)*'|--.*$/gm;
 const NAME = /(?<![\w.:])([A-Za-z_]\w*)(?:\.(\w+))?/g;
 const CAPITALS = /'(?:[^'\\\n]|\\.)*'|--.*$|(?<![\w.])[A-Z][A-Z0-9_]{2,}\b/gm;
-const GIVEN_BY_REDIS = new Set(['KEYS', 'ARGV']);
+const GIVEN_BY_REDIS: ReadonlySet<string> = new Set(['KEYS', 'ARGV']);
 
 /** Takes a library apart. */
 export function parseLibrary(name: string, text: string): LuaFile {

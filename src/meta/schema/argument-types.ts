@@ -4,12 +4,12 @@ import type { ByteString, Caller, EntryKind, S3Record, Timestamp } from '../../b
 import { nameBytes, packCaller, writeI64 } from '../codec/codec.ts';
 import { packPieces } from '../codec/pieces.ts';
 import { packJson, packS3, packXattrs } from '../codec/s3-record.ts';
-import type { KeyPath, Precondition } from '../meta.ts';
+import type { KeyPath, Precondition } from '../records.ts';
 import type { Argument } from '../redis/connection.ts';
 import type { ArgumentType, OptionalArgument } from './script-schema.ts';
 
 const EMPTY = Buffer.alloc(0);
-const KIND: Record<EntryKind, string> = { elder: 'e', file: 'f', dir: 'd' };
+const KIND: Record<EntryKind, string> = { primary: 'p', file: 'f', dir: 'd' };
 
 function one<T>(encode: (value: T, op: string) => Argument, lua: (argv: string) => string): ArgumentType<T> {
   return {
@@ -98,7 +98,7 @@ export const entryName: ArgumentType<ByteString> = {
   lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
 };
 
-/** 'e' elder, 'f' file, 'd' directory (lib/entries.lua). */
+/** 'p' primary, 'f' file, 'd' directory (lib/entries.lua). */
 export const entryKind: ArgumentType<EntryKind> = {
   count: 1,
   encode: (value, out) => {

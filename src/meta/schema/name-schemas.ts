@@ -1,7 +1,7 @@
 /** The scripts of scripts/names. */
 
 import { packSetattr } from '../codec/setattr-changes.ts';
-import type { SetattrRequest } from '../meta.ts';
+import type { SetattrRequest } from '../records.ts';
 import { byteString, bytes, caller, entryKind, entryName, ino, list, number, word } from './argument-types.ts';
 import * as reply from './reply-types.ts';
 import { type ArgumentType, mutation, read } from './script-schema.ts';
@@ -19,7 +19,7 @@ const setattrChanges: ArgumentType<SetattrRequest> = {
 export const lookup = read(
   'lookup',
   { parent: ino, name: entryName, kind: entryKind, caller },
-  reply.fields({ attr: reply.attr, younger: reply.flag }),
+  reply.fields({ attr: reply.attr, shadowed: reply.flag }),
 );
 
 export const setattr = mutation(

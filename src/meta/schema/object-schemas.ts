@@ -3,7 +3,7 @@ import type { Attr, ByteString, S3Record } from '../../base/vocabulary.ts';
 import { decodeAttr, decodeNumber } from '../codec/codec.ts';
 import { inlineMap, unpackIds, unpackRecords } from '../codec/pieces.ts';
 import { unpackListedS3, unpackS3 } from '../codec/s3-record.ts';
-import type { ListItem, PublishReply, RemoveReply, WalkReply } from '../meta.ts';
+import type { ListItem, PublishReply, RemoveReply, WalkReply } from '../records.ts';
 import type { Reply } from '../redis/connection.ts';
 import {
   byteString,
@@ -93,7 +93,7 @@ export const publish = mutation(
       attr: decodeAttr(decodeNumber(elements[2]), elements[3] as Buffer),
       parent: decodeNumber(elements[1]),
       name: path.components.at(-1)!,
-      younger: elements[4] === 1,
+      shadowed: elements[4] === 1,
       replaced: replaced.length === 0 ? undefined : decodeAttr(decodeNumber(replaced[0]), replaced[1] as Buffer),
       made,
       inlineTotal: decodeNumber(elements[7]),
@@ -159,7 +159,7 @@ export const getS3 = read(
 export const createBucket = mutation(
   'create-bucket',
   { name: entryName, mode: number, uid: number, gid: number },
-  reply.fields({ attr: reply.attr, younger: reply.flag, rootAttr: reply.bytes }),
+  reply.fields({ attr: reply.attr, shadowed: reply.flag, rootAttr: reply.bytes }),
 );
 
 /** 'no': not empty. 'more': call again. */
@@ -180,7 +180,7 @@ export const deleteBucket = mutation(
 export interface BucketRow {
   name: ByteString;
   attr: Attr;
-  younger: boolean;
+  shadowed: boolean;
 }
 
 export const listBuckets = read(
@@ -197,11 +197,11 @@ export const listBuckets = read(
     state: (elements[1] as Buffer).toString('latin1') as PageState,
     low: elements[2] as Buffer,
     entries: elements.slice(3).map((row) => {
-      const [name, number, packed, younger] = row as [Buffer, Buffer, Buffer, number];
+      const [name, number, packed, shadowed] = row as [Buffer, Buffer, Buffer, number];
       return {
         name: name.toString('latin1'),
         attr: decodeAttr(decodeNumber(number), packed),
-        younger: younger === 1,
+        shadowed: shadowed === 1,
       };
     }),
   })),

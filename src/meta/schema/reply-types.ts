@@ -2,8 +2,7 @@
 import type { Attr, ByteString } from '../../base/vocabulary.ts';
 import { decodeAttr, decodeNumber } from '../codec/codec.ts';
 import type { Reply } from '../redis/connection.ts';
-import type { ScriptReply } from '../redis/engine.ts';
-import type { ReplyDecoder } from './script-schema.ts';
+import type { ReplyDecoder, ScriptReply } from './script-schema.ts';
 
 /** A field of a reply. */
 export interface ReplyType<T> {
@@ -60,12 +59,11 @@ export function nested<T>(decode: (element: Reply) => T): ReplyType<T> {
 export function fields<F extends ReplyTypes>(types: F): ReplyDecoder<unknown, ResponseWith<F>> {
   const names = Object.keys(types);
   const decoders = Object.values(types).map(({ decode }) => decode);
-  const places: number[] = [];
   let count = 0;
-  for (const type of Object.values(types)) {
-    places.push(1 + count);
+  const places = Object.values(types).map((type) => {
     count += type.count;
-  }
+    return 1 + count - type.count;
+  });
   const decode = (reply: ScriptReply, request: unknown): ResponseWith<F> => {
     const response: Record<string, unknown> = {};
     for (let i = 0; i < names.length; i++) {

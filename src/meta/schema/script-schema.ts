@@ -10,8 +10,13 @@
  * of their fields: `arg.inline_at` is then the index of the first in ARGV.
  */
 import { BrokenAssumptionError } from '../../base/assert.ts';
-import type { Argument } from '../redis/connection.ts';
-import type { ScriptReply } from '../redis/engine.ts';
+import type { Argument, Reply } from '../redis/connection.ts';
+
+/**
+ * What a script answered: element 0 is its status, 'OK' or an errno; of a mutation that succeeded it is the server's time
+ * in microseconds.
+ */
+export type ScriptReply = Reply[];
 
 /**
  * read: changes nothing. mutation: of a session, exactly once (lib/mutate.lua). bare: outside of sessions.

@@ -2,7 +2,7 @@
 import type { S3Record } from '../../base/vocabulary.ts';
 import { decodeNumber, readU64 } from '../codec/codec.ts';
 import { unpackJson, unpackXattrs } from '../codec/s3-record.ts';
-import type { Part, Upload } from '../meta.ts';
+import type { Part, Upload } from '../records.ts';
 import type { Reply } from '../redis/connection.ts';
 import { byteString, ino, json, number, packedXattrs, word } from './argument-types.ts';
 import * as reply from './reply-types.ts';

@@ -9,9 +9,9 @@ import type { SessionInfo, VolumeFormat, VolumeUsage } from '../../base/vocabula
 import type { VolumeEvents } from '../../base/volume-events.ts';
 import type { MetaSession } from '../meta.ts';
 import { type Argument, type RedisConnection, RedisReplyError, type Reply } from '../redis/connection.ts';
-import { Engine, type ScriptReply } from '../redis/engine.ts';
+import { Engine } from '../redis/engine.ts';
 import type { ScriptLibrary } from '../redis/script-library.ts';
-import type { ScriptSchema } from '../schema/script-schema.ts';
+import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
 import { describe, sessionEnd, sessionOpen, sessionRenew, sessions } from '../schema/session-schemas.ts';
 
 /** Bounds the loops that end sessions in steps. */

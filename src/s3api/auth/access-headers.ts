@@ -20,7 +20,9 @@ const OTHER_ACLS = wordSet([
   'public-read',
   'public-read-write',
 ]);
-const GRANTS = ['full-control', 'read', 'read-acp', 'write', 'write-acp'].map((right) => `x-amz-grant-${right}`);
+const GRANTS: readonly string[] = ['full-control', 'read', 'read-acp', 'write', 'write-acp'].map(
+  (right) => `x-amz-grant-${right}`,
+);
 const GRANTEE = /^(id|uri|emailaddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^", \t]+))$/i;
 const OWNERSHIPS = wordSet(['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter']);
 

@@ -9,7 +9,7 @@ import { element, plainXmlDocument } from '../protocol/xml.ts';
 /** A client that takes nothing for this long loses its connection. */
 export const DRAIN_MS_MAX = 120_000;
 
-const NO_BODY_STATUS = new Set([204, 304]);
+const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
 /** Ids of this gateway's replies. */
 export class ReplyIds {

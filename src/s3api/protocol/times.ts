@@ -30,7 +30,7 @@ export function xmlTimeMs(ms: number): string {
   return xmlTime(sec, Math.floor(ms - sec * 1000) * 1_000_000);
 }
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const MONTHS: readonly string[] = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 /** `Sun, 06 Nov 1994 08:49:37 GMT`; and what mail libraries write for GMT. */
 const IMF_FIXDATE = /^[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d) (?:GMT|UTC|[+-]0000)$/;
 /** `Sunday, 06-Nov-94 08:49:37 GMT` */

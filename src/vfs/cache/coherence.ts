@@ -33,7 +33,7 @@ export class Coherence {
   #kernel: KernelCache | undefined;
   #queue: (() => Promise<void>)[] = [];
   #working = 0;
-  /** Set once a younger entry was seen: only then can the kernel know the escaped form of a name. */
+  /** Set once a shadowed entry was seen: only then can the kernel know the escaped form of a name. */
   #shadowedSeen = false;
 
   constructor(logger: Logger, waitMs: number) {
@@ -45,7 +45,7 @@ export class Coherence {
     this.#kernel = kernel;
   }
 
-  /** A younger entry was shown or asked for. */
+  /** A shadowed entry was shown or asked for. */
   sawShadowed(): void {
     this.#shadowedSeen = true;
   }

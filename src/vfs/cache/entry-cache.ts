@@ -1,7 +1,7 @@
 /**
  * Which inode a name of a directory means, right until this process changes it or a push says that another session did.
  * Together with cached attributes it answers lookups of the mount without a round trip after the kernel has dropped its
- * own caches. Only elder entries are kept: what the mount shows under a plain name.
+ * own caches. Only primary entries are kept: what the mount shows under a plain name.
  */
 import { LruCache } from '../../base/lru.ts';
 import type { ByteString, Entry, Ino } from '../../base/vocabulary.ts';
@@ -21,12 +21,12 @@ export class EntryCache {
   get(parent: Ino, name: ByteString): Entry | undefined {
     const ino = this.#inos.get(entryKey(parent, name));
     const attr = ino === undefined ? undefined : this.#attrs.get(ino);
-    return attr === undefined ? undefined : { name, attr, younger: false };
+    return attr === undefined ? undefined : { name, attr, shadowed: false };
   }
 
   /** Keeps what a reply said, unless something was heard of the name since the request was sent. */
   keep(parent: Ino, entry: Entry, token: Token): void {
-    if (entry.younger || !this.#attrs.healthy || this.#attrs.entryChangedSince(parent, entry.name, token)) return;
+    if (entry.shadowed || !this.#attrs.healthy || this.#attrs.entryChangedSince(parent, entry.name, token)) return;
     this.#inos.set(entryKey(parent, entry.name), entry.attr.ino);
   }
 

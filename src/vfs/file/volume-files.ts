@@ -107,7 +107,7 @@ export class VolumeFiles implements VfsFiles {
     try {
       const { attrs, meta } = this.#state;
       const token = attrs.token();
-      const entry = await meta.names.lookup(parent, name, 'elder', ctx);
+      const entry = await meta.names.lookup(parent, name, 'primary', ctx);
       attrs.fill(entry.attr, token);
       checkRegular(entry.attr);
       checkOpen(ctx, entry.attr, flags);

@@ -177,9 +177,9 @@ export class DirStream implements DirHandle {
 
   #shownEntry(entry: Entry, cookie: number, token: Token): DirEntry {
     const isDirectory = (entry.attr.mode & S_IFMT) === S_IFDIR;
-    if (entry.younger) this.#from.sawShadowed();
+    if (entry.shadowed) this.#from.sawShadowed();
     if (this.#from.attrs.pushedSince(entry.attr.ino, token)) this.#from.doubtful(this.ino, entry);
-    return { name: encodeMountName(entry.name, entry.younger, isDirectory), attr: entry.attr, cookie };
+    return { name: encodeMountName(entry.name, entry.shadowed, isDirectory), attr: entry.attr, cookie };
   }
 
   /** The asked part of a page with attributes as of now; undefined when an entry's were heard to have changed. */

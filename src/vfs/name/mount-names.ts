@@ -3,12 +3,12 @@
  * may share one; a POSIX directory can show neither, so the mount uses a reversible escape that starts with `%~`.
  *
  *     mount name       stored entry
- *     NAME             NAME, the elder entry (any name that does not start with %~)
- *     %~%~REST         `%~REST`, the elder entry
+ *     NAME             NAME, the primary entry (any name that does not start with %~)
+ *     %~%~REST         `%~REST`, the primary entry
  *     %~dot  %~dotdot  `.` and `..`
  *     %~empty          the empty name (key `a//b`)
- *     %~file:NAME      the non-directory NAME where it is younger than a directory NAME
- *     %~dir:NAME       the directory NAME where it is younger than a non-directory NAME
+ *     %~file:NAME      the non-directory NAME where it is shadowed by a directory NAME
+ *     %~dir:NAME       the directory NAME where it is shadowed by a non-directory NAME
  *
  * Any other name that starts with `%~` names nothing. Behind `file:` and `dir:` the stored name stands as it is.
  */
@@ -35,8 +35,8 @@ const SPECIAL_BACK: ReadonlyMap<ByteString, ByteString> = new Map(
 );
 
 /** Tells under which name the mount shows an entry. Never '', '.' or '..'; different entries of a directory differ. */
-export function encodeMountName(name: ByteString, younger: boolean, isDirectory: boolean): ByteString {
-  if (younger) return (isDirectory ? DIRECTORY : FILE) + name;
+export function encodeMountName(name: ByteString, shadowed: boolean, isDirectory: boolean): ByteString {
+  if (shadowed) return (isDirectory ? DIRECTORY : FILE) + name;
   if (name.startsWith(ESCAPE)) return ESCAPE + name;
   if (name.length > 2) return name;
   return SPECIAL.get(name) ?? name;
@@ -49,12 +49,12 @@ export function allMountNames(name: ByteString): ByteString[] {
 
 /** Finds the stored entry a mount name means; undefined when it can mean none. */
 export function decodeMountName(shown: ByteString): StoredName | undefined {
-  if (!shown.startsWith(ESCAPE)) return SPECIAL.has(shown) ? undefined : { name: shown, kind: 'elder' };
-  if (shown.startsWith(ESCAPE, ESCAPE.length)) return { name: shown.slice(ESCAPE.length), kind: 'elder' };
+  if (!shown.startsWith(ESCAPE)) return SPECIAL.has(shown) ? undefined : { name: shown, kind: 'primary' };
+  if (shown.startsWith(ESCAPE, ESCAPE.length)) return { name: shown.slice(ESCAPE.length), kind: 'primary' };
   if (shown.startsWith(FILE)) return { name: shown.slice(FILE.length), kind: 'file' };
   if (shown.startsWith(DIRECTORY)) return { name: shown.slice(DIRECTORY.length), kind: 'dir' };
   const special = SPECIAL_BACK.get(shown);
-  return special === undefined ? undefined : { name: special, kind: 'elder' };
+  return special === undefined ? undefined : { name: special, kind: 'primary' };
 }
 
 /**
@@ -68,7 +68,7 @@ export function existingName(op: string, shown: ByteString): StoredName {
 }
 
 /**
- * Decodes the name a rename leads to: an entry that is there (a younger one too) or one to be made.
+ * Decodes the name a rename leads to: an entry that is there (a shadowed one too) or one to be made.
  * @throws FsError EINVAL for an escape that means nothing, ENAMETOOLONG beyond 255 stored bytes.
  */
 export function targetName(op: string, shown: ByteString): StoredName {
@@ -78,12 +78,12 @@ export function targetName(op: string, shown: ByteString): StoredName {
 }
 
 /**
- * Decodes the name of an entry to be made. Younger entries come into being through S3 only.
- * @throws FsError EINVAL for an escape that means nothing or a younger entry, ENAMETOOLONG beyond 255 stored bytes.
+ * Decodes the name of an entry to be made. Shadowed entries come into being through S3 only.
+ * @throws FsError EINVAL for an escape that means nothing or a shadowed entry, ENAMETOOLONG beyond 255 stored bytes.
  */
 export function newName(op: string, shown: ByteString): ByteString {
   const stored = decodeMountName(shown);
-  if (stored === undefined || stored.kind !== 'elder') {
+  if (stored === undefined || stored.kind !== 'primary') {
     throw new FsError('EINVAL', op, RESERVED);
   }
   return checked(op, stored).name;

@@ -31,9 +31,9 @@ export class VolumeNames implements VfsNames {
     checkAlive(this.#state, 'lookup');
     if (shown === '.' || shown === '..') return await this.#lookupDots(parent, shown);
     const { name, kind } = existingName('lookup', shown);
-    if (kind !== 'elder') this.#state.coherence.sawShadowed();
+    if (kind !== 'primary') this.#state.coherence.sawShadowed();
     const { attrs, entries, meta, coherence, negative } = this.#state;
-    if (kind === 'elder' && attrs.healthy) {
+    if (kind === 'primary' && attrs.healthy) {
       const known = entries.get(parent, name);
       if (known !== undefined) return this.#shown(known);
       if (negative.lacks(parent, name)) throw new FsError('ENOENT', 'lookup');
@@ -41,8 +41,8 @@ export class VolumeNames implements VfsNames {
     for (let attempt = 0; ; attempt++) {
       const token = attrs.token();
       const entry = await meta.names.lookup(parent, name, kind, ctx);
-      // An escaped name is the younger entry's only: one entry, one name.
-      if (kind !== 'elder' && !entry.younger) throw new FsError('ENOENT', 'lookup');
+      // An escaped name is the shadowed entry's only: one entry, one name.
+      if (kind !== 'primary' && !entry.shadowed) throw new FsError('ENOENT', 'lookup');
       const ino = entry.attr.ino;
       const overtaken = attrs.entryPushedSince(parent, name, token) || attrs.pushedSince(ino, token);
       if (overtaken && attempt < LOOKUP_RETRIES) continue;
@@ -50,7 +50,7 @@ export class VolumeNames implements VfsNames {
         coherence.pushEntry(parent, name);
         coherence.pushInode(ino, true);
       }
-      if (kind === 'elder') entries.keep(parent, entry, token);
+      if (kind === 'primary') entries.keep(parent, entry, token);
       return this.#known(entry, token);
     }
   }
@@ -61,17 +61,17 @@ export class VolumeNames implements VfsNames {
     if (name === '..') attr = await storedAttr(this.#state, attr.parent);
     // A handle (open_by_handle_at, NFS) of a removed file is stale, unless it is open here.
     else if (attr.nlink === 0 && !this.#state.files.isOpen(ino)) throw new FsError('ESTALE', 'lookup');
-    return { name, attr: shownAttr(this.#state, attr), younger: false };
+    return { name, attr: shownAttr(this.#state, attr), shadowed: false };
   }
 
   #known(entry: Entry, token: Token): Entry {
     const attr = this.#state.attrs.fill(entry.attr, token);
-    return this.#shown(attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger });
+    return this.#shown(attr === entry.attr ? entry : { name: entry.name, attr, shadowed: entry.shadowed });
   }
 
   #shown(entry: Entry): Entry {
     const attr = shownAttr(this.#state, entry.attr);
-    return attr === entry.attr ? entry : { name: entry.name, attr, younger: entry.younger };
+    return attr === entry.attr ? entry : { name: entry.name, attr, shadowed: entry.shadowed };
   }
 
   /** A file, fifo, socket or device. `mode` carries the type; the umask is applied already. */

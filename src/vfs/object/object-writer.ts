@@ -16,19 +16,18 @@
 import { FsError, isFsError } from '../../base/errors.ts';
 import { BLOCK_BYTES, FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import type { CommitReply, Piece } from '../../base/slices.ts';
-import { type Ino, S_IFREG } from '../../base/vocabulary.ts';
+import type { Ino } from '../../base/vocabulary.ts';
 import type { CommitSink, FileWriter } from '../../chunk/chunks.ts';
 import type { PublishRequest } from '../../meta/meta.ts';
 import { timestampOf } from '../../meta/redis/server-clock.ts';
 import type { Context, ObjectWriter } from '../vfs.ts';
 import type { VfsState } from '../vfs-state.ts';
+import { makeHiddenFile } from './hidden-file.ts';
 
 /** Pieces that one publishing script takes: 2 GiB of object in whole chunks. */
 const PUBLISH_PIECES_MAX = 32;
 /** Stored pieces older than this go to a hidden inode, ms. */
 const UNCOMMITTED_MAX_MS = 5 * 60_000;
-/** What a part of a multipart upload or a copy is until a name leads to it. */
-const HIDDEN_MODE = S_IFREG | 0o600;
 
 export type Content = PublishRequest['content'];
 
@@ -195,7 +194,7 @@ export class SliceObjectWriter implements ObjectWriter {
   /** Commits what is stored to the hidden inode, making it first if need be. */
   async #hide(): Promise<Ino> {
     const { meta } = this.#state;
-    this.#hidden ??= (await meta.names.mkHidden(HIDDEN_MODE, this.#ctx.uid, this.#ctx.gid)).ino;
+    this.#hidden ??= await makeHiddenFile(meta, this.#ctx);
     const ino = this.#hidden;
     const pieces = this.#pieces;
     this.#pieces = [];

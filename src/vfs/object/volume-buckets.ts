@@ -30,7 +30,7 @@ export class VolumeBuckets implements VfsBuckets {
     if (ctx.uid !== 0 && ctx.uid !== attr.uid) {
       throw new FsError('EACCES', 'bucket', "the volume's own bucket is for root credentials");
     }
-    return { name, attr, younger: false };
+    return { name, attr, shadowed: false };
   }
 
   /** A user's own buckets; uid 0 sees all. */

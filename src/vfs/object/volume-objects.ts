@@ -9,13 +9,13 @@ import type { KeyPath, ListReply, Precondition, PublishReply, WalkReply } from '
 import type { Context, ObjectReader, ObjectWriter, PutOptions, VfsObjects } from '../vfs.ts';
 import { checkAlive, type VfsState } from '../vfs-state.ts';
 import { cloneWalked } from './clone-walked.ts';
+import { makeHiddenFile } from './hidden-file.ts';
 import { SnapshotReader, wholeInline } from './object-reader.ts';
 import { type Content, ownWriter, SliceObjectWriter } from './object-writer.ts';
 import type { Publisher } from './publisher.ts';
 
 /** A walk that wants data brings the slice map of any object of one chunk, so that its content is that of its attributes. */
 const WALK_DATA_BYTES_MAX = CHUNK_BYTES;
-const HIDDEN_MODE = S_IFREG | 0o600;
 
 export class VolumeObjects implements VfsObjects {
   readonly #state: VfsState;
@@ -90,7 +90,7 @@ export class VolumeObjects implements VfsObjects {
 
   async #copySlices(ctx: Context, source: WalkReply, options: PutOptions): Promise<PublishReply> {
     const { meta } = this.#state;
-    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const ino = await makeHiddenFile(meta, ctx);
     try {
       await cloneWalked(meta, source.attr, { offset: 0, length: source.attr.size }, ino);
       return await this.#publishCopy(ctx, { kind: 'inode', ino }, options);

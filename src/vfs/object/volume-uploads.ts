@@ -4,15 +4,15 @@
  */
 import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
-import { type ByteString, type Ino, S_IFREG } from '../../base/vocabulary.ts';
+import type { ByteString, Ino } from '../../base/vocabulary.ts';
 import type { Part, PublishReply, Upload, WalkReply } from '../../meta/meta.ts';
 import type { Context, ObjectWriter, PartRequest, PutOptions, VfsUploads } from '../vfs.ts';
 import { checkAlive, type VfsState } from '../vfs-state.ts';
 import { cloneWalked } from './clone-walked.ts';
+import { makeHiddenFile } from './hidden-file.ts';
 import { ownWriter } from './object-writer.ts';
 import type { Publisher } from './publisher.ts';
 
-const HIDDEN_MODE = S_IFREG | 0o600;
 /** Parts joined at the same time: they go to ranges that do not touch. */
 const JOINS_MAX = 16;
 
@@ -64,7 +64,7 @@ export class VolumeUploads implements VfsUploads {
     checkAlive(this.#state, 'copyPart');
     const { meta } = this.#state;
     const { uploadId, ...described } = request;
-    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const ino = await makeHiddenFile(meta, ctx);
     let part: Part;
     try {
       await cloneWalked(meta, source.attr, range, ino);
@@ -117,7 +117,7 @@ export class VolumeUploads implements VfsUploads {
     const { meta } = this.#state;
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     if (sizeBytes > FILE_BYTES_MAX) throw new FsError('EFBIG', 'completeUpload');
-    const { ino } = await meta.names.mkHidden(HIDDEN_MODE, ctx.uid, ctx.gid);
+    const ino = await makeHiddenFile(meta, ctx);
     let reply: PublishReply;
     try {
       await this.#join(parts, ino);

@@ -68,7 +68,7 @@ export class MemoryVolume {
   }
 
   addBucket(name: string, owner: User = ALICE): Entry {
-    const entry = { name, attr: this.#attr(S_IFDIR | 0o700, owner), younger: false };
+    const entry = { name, attr: this.#attr(S_IFDIR | 0o700, owner), shadowed: false };
     this.buckets.set(name, { entry, objects: new Map() });
     return entry;
   }
@@ -177,7 +177,7 @@ export class MemoryVolume {
       attr,
       parent: path.root,
       name: pathKey(path),
-      younger: false,
+      shadowed: false,
       replaced: undefined,
       made: [],
     });

@@ -12,7 +12,7 @@ function holds.keep(ino)
 end
 
 -- Answers whether that session had kept it.
-function holds.let_go(ino, sid)
+function holds.release(ino, sid)
   call('SREM', P .. 'open:' .. sid, ino)
   return call('SREM', P .. 'os' .. ino, sid) == 1
 end
@@ -27,7 +27,7 @@ function holds.sole_session()
 end
 
 -- The inode lost its last name: it waits in `del` (score = when it may go, ms) until no session can have it open.
-function holds.bury(ino)
+function holds.orphan(ino)
   call('ZADD', P .. 'del', now.ms + tonumber(call('HGET', P .. 'n', 'graceMs') or '75000'), ino)
   stale.unlinked(ino)
 end

@@ -70,7 +70,7 @@ function inodes.name_taken(ino, a, parent)
   parent_dropped(ino, a, parent)
   times.change(a)
   stale.inode(ino, a.version)
-  if a.nlink == 0 then holds.bury(ino) end
+  if a.nlink == 0 then holds.orphan(ino) end
   return attrs.set(ino, a)
 end
 
@@ -90,6 +90,6 @@ function inodes.dir_taken(ino, a)
   a.nlink = 0
   times.change(a)
   stale.inode(ino, a.version)
-  holds.bury(ino)
+  holds.orphan(ino)
   return attrs.set(ino, a)
 end

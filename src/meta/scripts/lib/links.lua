@@ -10,13 +10,13 @@ end
 -- A name as the mount shows it (src/vfs/name/mount-names.ts), which is what symbolic links contain: stored name and
 -- kind.
 local function mount_name(shown)
-  if string.sub(shown, 1, 2) ~= '%~' then return shown, 'e' end
-  if string.sub(shown, 3, 4) == '%~' then return string.sub(shown, 3), 'e' end
+  if string.sub(shown, 1, 2) ~= '%~' then return shown, 'p' end
+  if string.sub(shown, 3, 4) == '%~' then return string.sub(shown, 3), 'p' end
   if string.sub(shown, 3, 7) == 'file:' then return string.sub(shown, 8), 'f' end
   if string.sub(shown, 3, 6) == 'dir:' then return string.sub(shown, 7), 'd' end
-  if shown == '%~dot' then return '.', 'e' end
-  if shown == '%~dotdot' then return '..', 'e' end
-  if shown == '%~empty' then return '', 'e' end
+  if shown == '%~dot' then return '.', 'p' end
+  if shown == '%~dotdot' then return '..', 'p' end
+  if shown == '%~empty' then return '', 'p' end
   return nil
 end
 

@@ -158,14 +158,14 @@ local function chunk_move(ino, chunk, to)
 end
 
 -- An inode no name and no session reaches, which `reap` frees step by step; takes chunks that are too many for now.
-local function make_waste()
-  local waste = fresh.inode()
+local function make_orphan()
+  local orphan = fresh.inode()
   local a = { mode = S_IFREG, uid = 0, gid = 0, nlink = 0, size = 0, rdev = 0, flags = 0, as = 0, an = 0, ms = 0,
     mn = 0, cs = now.s, cn = now.ns, bs = now.s, bn = now.ns, parent = 1, version = 0, set_us = 0, alloc = 0 }
-  attrs.set(waste, a)
+  attrs.set(orphan, a)
   call('HINCRBY', P .. 'n', 'inodes', 1)
-  call('ZADD', P .. 'del', now.ms, waste)
-  return waste
+  call('ZADD', P .. 'del', now.ms, orphan)
+  return orphan
 end
 
 -- Drops all records of chunks first..last (numbers). Inline bytes are freed at once; stored slices without another
@@ -174,12 +174,12 @@ function slices.drop_range(ino, first, last)
   local chunks = map.chunks(ino, first, last, DROP_CHUNKS)
   for _, chunk in ipairs(chunks) do slices.drop_chunk(ino, chunk) end
   if #chunks < DROP_CHUNKS then return end
-  local waste
+  local orphan
   repeat
     chunks = map.chunks(ino, first, last, 5000)
     for _, chunk in ipairs(chunks) do
-      if not waste then waste = make_waste() end
-      chunk_move(ino, chunk, waste)
+      if not orphan then orphan = make_orphan() end
+      chunk_move(ino, chunk, orphan)
     end
   until #chunks == 0
 end

@@ -8,13 +8,13 @@ local a, dir = attrs.get(ino), attrs.get(parent)
 if not a or inodes.is_removed(a) or not dir or inodes.is_removed(dir) then return { 'ENOENT' } end
 if not attrs.is_dir(dir) then return { 'ENOTDIR' } end
 if not access.may(caller, dir, MAY_SEARCH) then return { 'EACCES' } end
-if entries.find(parent, name, 'e') then return { 'EEXIST' } end
+if entries.find(parent, name, 'p') then return { 'EEXIST' } end
 if attrs.is_dir(a) then return { 'EPERM', 'directories have one name' } end
 if not access.may(caller, dir, MAY_WRITE) then return { 'EACCES' } end
 if a.nlink >= LINKS_MAX then return { 'EMLINK' } end
 
 if a.nlink == 0 then
-  holds.let_go(ino, mutate.sid)
+  holds.release(ino, mutate.sid)
   call('ZREM', P .. 'del', ino)
 end
 local packed = inodes.name_given(ino, a, parent)

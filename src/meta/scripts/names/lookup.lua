@@ -1,5 +1,5 @@
 -- Finds a directory entry.
--- Returns {'OK', ino, attributes, '1' when it is the younger of two of its name}.
+-- Returns {'OK', ino, attributes, '1' when it is shadowed by another entry of its name}.
 -- Errors: ENOENT, ENOTDIR, EACCES (no search permission), EIO (an entry whose inode is missing).
 --@needs core attrs access entries
 local parent, caller = arg.parent, arg.caller
@@ -13,4 +13,4 @@ if caller or not entry then
 end
 local packed = call('GET', P .. 'i' .. entry.ino)
 if not packed then return { 'EIO', 'entry of inode ' .. entry.ino .. ', which is missing' } end
-return { 'OK', entry.ino, packed, entry.younger and '1' or '0' }
+return { 'OK', entry.ino, packed, entry.shadowed and '1' or '0' }

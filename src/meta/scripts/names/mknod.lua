@@ -7,7 +7,7 @@ local dir = attrs.get(parent)
 if not dir or inodes.is_removed(dir) then return { 'ENOENT' } end
 if not attrs.is_dir(dir) then return { 'ENOTDIR' } end
 if not access.may(caller, dir, MAY_SEARCH) then return { 'EACCES' } end
-if entries.find(parent, name, 'e') then return { 'EEXIST' } end
+if entries.find(parent, name, 'p') then return { 'EEXIST' } end
 if not access.may(caller, dir, MAY_WRITE) then return { 'EACCES' } end
 
 local ino, a = inodes.new(arg.mode, arg.uid, arg.gid, parent)

@@ -4,7 +4,7 @@
 --@needs core now attrs mutate holds
 local ino = arg.ino
 -- An inode that has passed to a name or to an upload meanwhile is no longer this session's to give up.
-if holds.let_go(ino, mutate.sid) and not holds.held(ino) then
+if holds.release(ino, mutate.sid) and not holds.held(ino) then
   local a = attrs.get(ino)
   if a and a.nlink == 0 then call('ZADD', P .. 'del', 'NX', fmt(now.ms), ino) end
 end

@@ -63,8 +63,8 @@ elseif target then
   if source.dir and not target.dir then return { 'ENOTDIR' } end
   if target.dir and not source.dir then return { 'EISDIR' } end
   if target.dir and call('ZCARD', P .. 'd' .. target.ino) > 0 then return { 'ENOTEMPTY' } end
-elseif arg.new_kind ~= 'e' and entries.find(to, new_name, 'e') then
-  return { 'EINVAL', 'the younger of two entries of a name is not made by rename' }
+elseif arg.new_kind ~= 'p' and entries.find(to, new_name, 'p') then
+  return { 'EINVAL', 'a shadowed entry is not made by rename' }
 end
 
 stale.entry(parent, name)
@@ -73,8 +73,8 @@ local replaced = ''
 if exchange then
   call('ZREM', P .. 'd' .. parent, source.member)
   call('ZREM', P .. 'd' .. to, target.member)
-  entries.add(to, new_name, source.dir, source.ino, target.younger)
-  entries.add(parent, name, target.dir, target.ino, source.younger)
+  entries.add(to, new_name, source.dir, source.ino, target.shadowed)
+  entries.add(parent, name, target.dir, target.ino, source.shadowed)
   inodes.name_moved(target.ino, b, to, parent)
   times.change(b)
   stale.inode(target.ino, b.version)

@@ -1,6 +1,6 @@
 -- Top-level directories with valid bucket names, by name.
 -- Returns {'OK', 'end' | 'more' (limit reached, there is more) | 'go', member to go on from, {name, ino, attributes,
--- 1 when younger}...}.
+-- 1 when shadowed}...}.
 --@needs core buckets
 local low, prefix, limit, steps = arg.low, arg.prefix, arg.limit, arg.steps
 local reply, count = { 'OK', 'end', '' }, 0
@@ -10,7 +10,7 @@ while steps > 0 do
     local at = string.find(member, '[%z/]')
     local name = string.sub(member, 1, at - 1)
     if string.sub(name, 1, #prefix) ~= prefix then return reply end
-    local ino, younger = string.match(member, '^(%d+)(~?)$', at + 1)
+    local ino, shadowed = string.match(member, '^(%d+)(~?)$', at + 1)
     local packed = string.sub(member, at, at) == '/' and buckets.is_name(name) and call('GET', P .. 'i' .. ino)
     if packed then
       if count == limit then
@@ -18,7 +18,7 @@ while steps > 0 do
         return reply
       end
       count = count + 1
-      reply[count + 3] = { name, ino, packed, younger == '~' and 1 or 0 }
+      reply[count + 3] = { name, ino, packed, shadowed == '~' and 1 or 0 }
     end
     low = '(' .. member
     steps = steps - 1

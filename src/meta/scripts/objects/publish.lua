@@ -1,5 +1,5 @@
 -- Links finished content over a key: checks the precondition, makes missing parents, takes over from what stood there.
--- Returns {'OK', parent, ino, attributes, 1 when the younger of its name, {replaced ino, attributes} or {}, {parent,
+-- Returns {'OK', parent, ino, attributes, 1 when it is shadowed, {replaced ino, attributes} or {}, {parent,
 -- name... of implicit directories made}, inline bytes of the volume, <I8... ids of inline pieces}.
 -- Errors: ENOENT (root gone, or If-Match without an object), ECANCELED, EACCES, ELOOP, ESTALE (upload or hidden inode
 -- is gone), EISDIR (`dir/` with bytes), EFBIG.
@@ -46,8 +46,8 @@ end
 
 if directory then
   if a then
-    holds.let_go(ino, mutate.sid)
-    holds.bury(ino, a)
+    holds.release(ino, mutate.sid)
+    holds.orphan(ino, a)
   end
   local packed
   if updates_dir then
@@ -58,8 +58,8 @@ if directory then
   else
     ino, a = inodes.new(S_IFDIR + bit.band(arg.dir_mode, MODE_BITS), uid, gid, parent.ino)
     inodes.inherit_group(parent.attr, a)
-    entry = { younger = entries.typed(parent.ino, name, false) ~= nil }
-    entries.add(parent.ino, name, true, ino, entry.younger)
+    entry = { shadowed = entries.typed(parent.ino, name, false) ~= nil }
+    entries.add(parent.ino, name, true, ino, entry.shadowed)
     inodes.dir_changed(parent.ino, parent.attr, 1)
     stale.entry(parent.ino, name)
   end
@@ -67,12 +67,12 @@ if directory then
   linking.store_user_xattrs(ino, a, arg.xattrs_at, arg.xattr_count)
   linking.store_s3(ino, a, arg.s3_at)
   packed = attrs.set(ino, a)
-  return mutate.finish({ 'OK', parent.ino, ino, packed, entry.younger and 1 or 0, {}, made, usage.inline(), '' })
+  return mutate.finish({ 'OK', parent.ino, ino, packed, entry.shadowed and 1 or 0, {}, made, usage.inline(), '' })
 end
 
 local ids = ''
 if arg.content_ino then
-  holds.let_go(ino, mutate.sid)
+  holds.release(ino, mutate.sid)
   call('ZREM', P .. 'del', ino)
   a.parent, a.nlink = tonumber(parent.ino), 1
   a.cs, a.cn, a.ms, a.mn = now.s, now.ns, now.s, now.ns
@@ -95,16 +95,16 @@ if old and attrs.is_file(old) and access.may(caller, old, MAY_WRITE) then linkin
 linking.store_user_xattrs(ino, a, arg.xattrs_at, arg.xattr_count)
 linking.store_s3(ino, a, arg.s3_at)
 local packed = attrs.set(ino, a)
-local replaced, younger = {}, false
+local replaced, shadowed = {}, false
 if entry then
-  younger = entry.younger
+  shadowed = entry.shadowed
   entries.replace(parent.ino, entry, ino)
   replaced = { entry.ino, inodes.name_taken(entry.ino, old, parent.ino) }
 else
-  younger = entries.typed(parent.ino, name, true) ~= nil
-  entries.add(parent.ino, name, false, ino, younger)
+  shadowed = entries.typed(parent.ino, name, true) ~= nil
+  entries.add(parent.ino, name, false, ino, shadowed)
 end
 inodes.dir_changed(parent.ino, parent.attr, 0)
 stale.entry(parent.ino, name)
 stale.inode(ino, a.version)
-return mutate.finish({ 'OK', parent.ino, ino, packed, younger and 1 or 0, replaced, made, usage.inline(), ids })
+return mutate.finish({ 'OK', parent.ino, ino, packed, shadowed and 1 or 0, replaced, made, usage.inline(), ids })

@@ -14,7 +14,7 @@ end
 
 local inos = call('SRANDMEMBER', P .. 'open:' .. gone, 500)
 for _, ino in ipairs(inos) do
-  holds.let_go(ino, gone)
+  holds.release(ino, gone)
   if not holds.held(ino) then
     local a = attrs.get(ino)
     if a and a.nlink == 0 then call('ZADD', P .. 'del', 'NX', fmt(now.ms), ino) end

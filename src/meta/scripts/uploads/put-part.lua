@@ -9,9 +9,9 @@ if not a or a.nlink ~= 0 or a.parent ~= 0 then return { 'ESTALE' } end
 local earlier = call('HGET', P .. 'upp:' .. id, arg.number)
 if earlier then
   local old = fmt(struct.unpack('<I8', earlier))
-  if old ~= ino then holds.bury(old) end
+  if old ~= ino then holds.orphan(old) end
 end
-holds.let_go(ino, mutate.sid)
+holds.release(ino, mutate.sid)
 call('ZREM', P .. 'del', ino)
 call('HSET', P .. 'upp:' .. id, arg.number, struct.pack('<I8I8I8', tonumber(ino), arg.size_bytes, now.ms) .. arg.description)
 return mutate.finish({ 'OK', fmt(now.ms) })

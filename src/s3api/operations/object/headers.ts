@@ -51,7 +51,7 @@ const STORED_HEADERS = wordSet([
 ]);
 
 /** Response headers that a signed request may override, by query parameter. */
-const OVERRIDES: [string, string][] = [
+const OVERRIDES: readonly (readonly [string, string])[] = [
   ['response-cache-control', 'Cache-Control'],
   ['response-content-disposition', 'Content-Disposition'],
   ['response-content-encoding', 'Content-Encoding'],
