@@ -1,11 +1,11 @@
 /**
- * Who may do what with an inode: the one rule of permission on this side. lib/access.lua is the same for the scripts, and
- * test/support/access-cases.ts holds both to it.
+ * Who may do what with an inode: the one rule of permission on this side. lib/access.lua is the same for the scripts (and
+ * adds the sticky bit, which only they decide); test/support/access-cases.ts holds both to it.
  *
  * POSIX ACLs (FLAG_ACL) have no entries yet: mayAccess() is where they will be asked, before the bits of the group; until
  * then mode bits count, as in a file system without them.
  */
-import { type Attr, type Caller, S_ISVTX } from './vocabulary.ts';
+import type { Attr, Caller } from './vocabulary.ts';
 
 /**
  * Tells whether the mode lets the caller read, write or search (MAY_READ, MAY_WRITE, MAY_SEARCH or a sum): the owner's
@@ -18,13 +18,4 @@ export function mayAccess(caller: Caller, attr: Pick<Attr, 'mode' | 'uid' | 'gid
   if (caller.uid === attr.uid) bits >>= 6;
   else if (caller.gid === attr.gid || caller.groups.includes(attr.gid)) bits >>= 3;
   return (bits & want) === want;
-}
-
-/**
- * Tells whether the sticky bit of `dir` lets the caller remove or rename an entry of the inode `attr`: only the owner of
- * one of both may.
- */
-export function stickyAllows(caller: Caller, dir: Pick<Attr, 'mode' | 'uid'>, attr: Pick<Attr, 'uid'>): boolean {
-  if (!caller.check || caller.uid === 0 || (dir.mode & S_ISVTX) === 0) return true;
-  return caller.uid === attr.uid || caller.uid === dir.uid;
 }

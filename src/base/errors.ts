@@ -85,3 +85,14 @@ export class UserError extends Error {
 export function isFsError(error: unknown, code?: ErrnoCode): error is FsError {
   return error instanceof FsError && (code === undefined || error.code === code);
 }
+
+/**
+ * An internal assumption did not hold: a bug of ours. It is an FsError EIO, so that the request that found it fails (EIO on
+ * the mount, 500 on S3) and the process goes on: one wrong assumption is no reason to take every client's mount away.
+ */
+export class BrokenAssumptionError extends FsError {
+  constructor(message: string) {
+    super('EIO', 'assert', message);
+    this.name = 'BrokenAssumptionError';
+  }
+}

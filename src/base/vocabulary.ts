@@ -20,10 +20,6 @@ export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
-export const S_IFIFO = 0o010000;
-export const S_IFCHR = 0o020000;
-export const S_IFBLK = 0o060000;
-export const S_IFSOCK = 0o140000;
 
 /** Permission bits of `mode` that the rules look at one by one. */
 export const S_ISUID = 0o4000;

@@ -27,7 +27,11 @@ export function sliceBlockNames(sliceId: number, sliceBytes: number): string[] {
   return names;
 }
 
-/** Reads a block's name back; undefined when the key names no block. For gc and fsck. */
+/**
+ * Reads a block's name back; undefined when the key names no block. For gc and fsck.
+ *
+ * @testing
+ */
 export function parseBlockName(key: string): { sliceId: number; blockIndex: number; blockBytes: number } | undefined {
   const match = /^chunks\/\d+\/\d+\/(\d{1,16})_(\d{1,2})_(\d{1,7})$/.exec(key);
   if (match === null) return undefined;

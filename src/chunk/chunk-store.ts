@@ -12,18 +12,6 @@ import { WriteBudget } from './write/write-budget.ts';
 
 /** Object names per delete request (S3's limit). */
 const DELETE_KEYS_MAX = 1_000;
-const MIB = 1024 * 1024;
-
-/** Sizes and limits of a process that names none. */
-export const DEFAULT_CHUNK_OPTIONS: ChunkOptions = {
-  bufferBytes: 256 * MIB,
-  cacheBytes: 256 * MIB,
-  uploadParallel: 16,
-  downloadParallel: 32,
-  retryMs: 60_000,
-  idleFlushMs: 5_000,
-  readaheadBytesMax: 32 * MIB,
-};
 
 /** Opens the data layer of a process on an object store, which it owns from now on. */
 export function createChunkStore(store: ObjectStore, options: ChunkOptions, log: Logger): ChunkStore {

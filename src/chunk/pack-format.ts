@@ -69,7 +69,12 @@ export function buildPack(slices: readonly { id: number; ino: number; chunkIndex
   return { parts, sizeBytes: offset + directory.length + trailer.length, entries };
 }
 
-/** Reads a pack's directory. @throws RangeError when the pack is damaged. */
+/**
+ * Reads a pack's directory. For fsck.
+ *
+ * @throws RangeError when the pack is damaged.
+ * @testing
+ */
 export function readPackDirectory(pack: Buffer): PackEntry[] {
   const trailerAt = pack.length - PACK_TRAILER_BYTES;
   if (trailerAt < 0 || pack.toString('latin1', trailerAt + 12) !== MAGIC) {
@@ -84,7 +89,11 @@ export function readPackDirectory(pack: Buffer): PackEntry[] {
   return Array.from({ length: count }, (_, i) => readEntry(directory, i * PACK_ENTRY_BYTES));
 }
 
-/** Tells whether an entry's bytes are what was packed. */
+/**
+ * Tells whether an entry's bytes are what was packed. For fsck.
+ *
+ * @testing
+ */
 export function checkPackEntry(pack: Buffer, entry: PackEntry): boolean {
   const bytes = pack.subarray(entry.offset, entry.offset + entry.length);
   return bytes.length === entry.length && crc32c(bytes) === entry.crc32c;

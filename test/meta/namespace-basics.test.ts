@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import {
@@ -7,9 +8,7 @@ import {
   FLAG_XATTR,
   type Ino,
   ROOT_INO,
-  S_IFCHR,
   S_IFDIR,
-  S_IFIFO,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
@@ -94,18 +93,18 @@ test('fifos and devices keep their type and number', LIMIT, async () => {
   const fifo = await m.ns.mknod({
     parent: dir,
     name: 'f',
-    mode: S_IFIFO | 0o600,
+    mode: constants.S_IFIFO | 0o600,
     uid: 0,
     gid: 0,
     rdev: 0,
     caller: KERNEL,
   });
-  assert.equal(fifo.entry.attr.mode, S_IFIFO | 0o600);
+  assert.equal(fifo.entry.attr.mode, constants.S_IFIFO | 0o600);
   const rdev = 0xfff1_0203;
   const device = await m.ns.mknod({
     parent: dir,
     name: 'c',
-    mode: S_IFCHR | 0o600,
+    mode: constants.S_IFCHR | 0o600,
     uid: 0,
     gid: 0,
     rdev,
@@ -221,7 +220,7 @@ test('a hidden file gets its first name by link', LIMIT, async () => {
   const linked = await m.ns.link(hidden.ino, dir, 'named', KERNEL);
   assert.deepEqual([linked.entry.attr.nlink, linked.entry.attr.parent], [1, dir]);
   assert.equal(await m.engine.command('EXISTS', [m.engine.key(`os${hidden.ino}`)]), 0);
-  await fails('EINVAL', m.ns.mkHidden(S_IFIFO, 0, 0));
+  await fails('EINVAL', m.ns.mkHidden(constants.S_IFIFO, 0, 0));
 });
 
 test('setattr: chmod, chown and their set-id rules', LIMIT, async () => {

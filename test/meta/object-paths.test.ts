@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { derivedEtag } from '../../src/base/derived-etag.ts';
 import { isFsError } from '../../src/base/errors.ts';
@@ -10,7 +11,6 @@ import {
   type Ino,
   type Invalidation,
   ROOT_INO,
-  S_IFIFO,
   S_IFLNK,
 } from '../../src/base/vocabulary.ts';
 import type { KeyPath, Precondition, PublishRequest } from '../../src/meta/meta.ts';
@@ -311,7 +311,15 @@ test('symbolic links inside the volume are followed; others are no objects', LIM
   await symlink(root, 'out', '../../../etc/passwd');
   await symlink(root, 'loop', 'loop2');
   await symlink(root, 'loop2', 'loop');
-  await m.ns.mknod({ parent: root, name: 'fifo', mode: S_IFIFO | 0o644, uid: 0, gid: 0, rdev: 0, caller: KERNEL });
+  await m.ns.mknod({
+    parent: root,
+    name: 'fifo',
+    mode: constants.S_IFIFO | 0o644,
+    uid: 0,
+    gid: 0,
+    rdev: 0,
+    caller: KERNEL,
+  });
   assert.deepEqual(await keys(root), ['both', 'both/x', 'chain', 'in', 'real/file', 'young']);
   for (const key of ['in', 'chain', 'dirlink/file']) assert.equal(await text(root, key), 'target');
   assert.equal(await text(root, 'young'), 'dir');

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decodeBytes, existingKeyPath, keyPath, parseTarget, pathKey } from '../../src/s3api/http/key-path.ts';
+import { decodeBytes, existingKeyPath, keyPath, parseTarget } from '../../src/s3api/http/key-path.ts';
 import { canonicalQuery, parseQuery, uriEncode } from '../../src/s3api/http/query.ts';
 import { Router } from '../../src/s3api/http/router.ts';
 import type { Scope } from '../../src/s3api/operations/operation.ts';
 import { OPERATIONS } from '../../src/s3api/operations/registry.ts';
 import { FOREIGN_SUBRESOURCES, UNBUILT } from '../../src/s3api/operations/unbuilt.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
+import { pathKey } from './support/path-key.ts';
 
 const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
 

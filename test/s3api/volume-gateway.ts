@@ -2,7 +2,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { silentLogger } from '../../src/base/log.ts';
 import { type Entry, ROOT_INO, type User } from '../../src/base/vocabulary.ts';
-import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-store.ts';
+import { createChunkStore } from '../../src/chunk/chunk-store.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import { openMeta } from '../../src/meta/open-meta.ts';
 import { formatVolume } from '../../src/meta/volume/format-volume.ts';
@@ -10,6 +10,7 @@ import { startGateway } from '../../src/s3api/start-gateway.ts';
 import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/file/open-flags.ts';
 import { openVfs } from '../../src/vfs/open-vfs.ts';
 import type { Context, Vfs } from '../../src/vfs/vfs.ts';
+import { CHUNK_OPTIONS } from '../support/chunk-options.ts';
 import { redisServer } from '../support/redis-server.ts';
 
 /** The mount's caller: its kernel has decided. */
@@ -40,7 +41,7 @@ export async function startVolumeGateway(): Promise<VolumeGateway> {
     await formatVolume(volume, { store: 'memory:', users, rootMode: 0o1777, connectTimeoutMs: 60_000 });
     const meta = await openMeta(volume, { kind: 'test', connectTimeoutMs: 60_000 });
     ends.push(() => meta.close());
-    const chunks = createChunkStore(new MemoryStore(), DEFAULT_CHUNK_OPTIONS, silentLogger);
+    const chunks = createChunkStore(new MemoryStore(), CHUNK_OPTIONS, silentLogger);
     ends.push(() => chunks.close());
     const vfs = openVfs({ meta, chunks, logger: silentLogger });
     ends.push(() => vfs.close());

@@ -1,4 +1,7 @@
-/** The rule of permission as a table: what both its implementations, TypeScript and Lua, are held to. */
+/**
+ * The rules of permission as tables. ACCESS_CASES binds both implementations, TypeScript and Lua; the sticky bit is
+ * decided in scripts only.
+ */
 import { type Attr, type Caller, FLAG_ACL, MAY_READ, MAY_SEARCH, MAY_WRITE } from '../../src/base/vocabulary.ts';
 
 type Owned = Pick<Attr, 'mode' | 'uid' | 'gid' | 'flags'>;

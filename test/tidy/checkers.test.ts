@@ -23,6 +23,17 @@ test('the type checker has nothing to say', BOUNDED, () => {
   if (said !== '') assert.fail(said);
 });
 
+// Tests use what production does not only where its docstring says so (@testing).
+for (const [what, args] of [
+  ['module, test or tool', []],
+  ['module of production', ['--production', '--tags=-testing']],
+] as const) {
+  test(`no ${what} is without a user, nor an export, nor a dependency`, BOUNDED, () => {
+    const said = runTool('knip', [...args]);
+    if (said !== '') assert.fail(said);
+  });
+}
+
 test('the linter and formatter have nothing to say', BOUNDED, () => {
   const said = runTool('biome', ['check', '--max-diagnostics=100', '--colors=off', '.']);
   if (said !== '') assert.fail(said);

@@ -1,7 +1,7 @@
 import { after } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { type ByteString, type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
-import { createChunkStore, DEFAULT_CHUNK_OPTIONS } from '../../src/chunk/chunk-store.ts';
+import { createChunkStore } from '../../src/chunk/chunk-store.ts';
 import type { ChunkOptions, ChunkStore, ObjectStore } from '../../src/chunk/chunks.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
 import type { Meta } from '../../src/meta/meta.ts';
@@ -11,6 +11,7 @@ import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/file
 import { openVfs } from '../../src/vfs/open-vfs.ts';
 import type { Context, FileHandle, KernelCache, Vfs } from '../../src/vfs/vfs.ts';
 import type { VfsSettings } from '../../src/vfs/vfs-options.ts';
+import { CHUNK_OPTIONS } from '../support/chunk-options.ts';
 import { type RedisServer, redisServer } from '../support/redis-server.ts';
 
 /** The mount's context: the kernel has decided. */
@@ -77,7 +78,7 @@ export class TestVolume {
     const trips = new Map<string, number>();
     const chunks = createChunkStore(
       shared(this.store),
-      { ...DEFAULT_CHUNK_OPTIONS, retryMs: 50, ...chunkOptions },
+      { ...CHUNK_OPTIONS, retryMs: 50, ...chunkOptions },
       silentLogger,
     );
     const upkeep = { ...NO_UPKEEP, ...options.upkeep };

@@ -18,6 +18,7 @@ import { ERRNO, FsError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Attr, ByteString, Ino } from '../../base/vocabulary.ts';
 import { ROOT_INO, S_IFMT, S_IFREG } from '../../base/vocabulary.ts';
+import { O_RDWR } from '../../vfs/file/open-flags.ts';
 import type { Context, FileHandle, SetattrChanges, Vfs } from '../../vfs/vfs.ts';
 import { errnoReply } from '../wire/errno-reply.ts';
 import type { FuseMount, MountOptions } from './fuse-mount.ts';
@@ -25,7 +26,6 @@ import { mountedAt } from './mount-point.ts';
 
 const PACKAGE = 'fuse-native';
 const VERSION = '2.2.6';
-const O_RDWR = 2;
 const READDIR_PAGE = 1024;
 /** statfs counts in 32 bits: units of 1 MiB. */
 const STATFS_UNIT_BYTES = 1024 * 1024;

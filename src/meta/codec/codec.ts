@@ -68,7 +68,11 @@ function decodeAttrAt(ino: Ino, from: Buffer, at: number): Attr {
   };
 }
 
-/** Packs attributes into their 112 bytes. */
+/**
+ * Packs attributes into their 112 bytes, as the scripts do.
+ *
+ * @testing
+ */
 export function encodeAttr(attr: Attr): Buffer {
   const out = Buffer.allocUnsafe(ATTR_BYTES);
   out.writeUInt32LE(attr.mode, 0);
@@ -173,11 +177,6 @@ export function decodeDirectoryPage(
     entries.push({ name, attr: decodeAttrAt(ino, page, attrAt), shadowed, cursor: last });
   }
   return { entries, last };
-}
-
-/** Reads an entry from the three elements of a script's reply that name, place and describe it. */
-export function decodeEntry(name: ByteString, ino: Reply, packed: Reply, shadowed: boolean): Entry {
-  return { name, attr: decodeAttr(decodeNumber(ino), packed as Buffer), shadowed };
 }
 
 /** A number that travels as decimal text (inode numbers, slice ids) or as an integer reply. */

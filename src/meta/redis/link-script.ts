@@ -36,7 +36,11 @@ export function linkScript(script: LuaFile, libraries: ReadonlyMap<string, LuaFi
   return [...parts, prologue, ...script.segments.map(({ text }) => text)].filter((part) => part !== '').join('\n');
 }
 
-/** Needs that nothing in the file names. */
+/**
+ * Needs that nothing in the file names.
+ *
+ * @testing
+ */
 export function unusedNeeds(file: LuaFile, libraries: ReadonlyMap<string, LuaFile>, prologue: Prologue = ''): string[] {
   const names = [...file.segments.flatMap((segment) => segment.names), ...namesIn(withoutKeys(prologue))];
   const heads = new Set(names.map(({ head }) => head));

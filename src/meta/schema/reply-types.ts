@@ -45,11 +45,6 @@ export const byteString: ReplyType<ByteString> = {
   decode: (reply, at) => (reply[at] as Buffer).toString('latin1'),
 };
 
-/** One of a script's own words, for example how it ended. */
-export function word<T extends string>(): ReplyType<T> {
-  return { count: 1, decode: (reply, at) => (reply[at] as Buffer).toString('latin1') as T };
-}
-
 /** Nested lists and what else a script's own decoder reads. */
 export function nested<T>(decode: (element: Reply) => T): ReplyType<T> {
   return { count: 1, decode: (reply, at) => decode(reply[at]!) };

@@ -9,7 +9,7 @@
  * what the script names is in the prologue. Values that have no fixed place (lists) come behind all others, in the order
  * of their fields: `arg.inline_at` is then the index of the first in ARGV.
  */
-import { BrokenAssumptionError } from '../../base/assert.ts';
+import { BrokenAssumptionError } from '../../base/errors.ts';
 import type { Argument, Reply } from '../redis/connection.ts';
 
 /**

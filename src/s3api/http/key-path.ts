@@ -71,12 +71,6 @@ export function existingKeyPath(root: Ino, key: ByteString): KeyPath {
   return path;
 }
 
-/** The key of a tree path. */
-export function pathKey(path: KeyPath): ByteString {
-  const joined = path.components.join('/');
-  return path.directory ? `${joined}/` : joined;
-}
-
 function splitKey(root: Ino, key: ByteString): KeyPath | undefined {
   const directory = key.endsWith('/');
   const components = (directory ? key.slice(0, -1) : key).split('/');

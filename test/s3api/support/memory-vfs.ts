@@ -11,8 +11,8 @@ import {
 } from '../../../src/base/vocabulary.ts';
 import { VolumeEvents } from '../../../src/base/volume-events.ts';
 import type { ListItem, ListReply, WalkReply } from '../../../src/meta/meta.ts';
-import { pathKey } from '../../../src/s3api/http/key-path.ts';
 import type { Context, ObjectWriter, PutOptions, Vfs, VfsObjects } from '../../../src/vfs/vfs.ts';
+import { pathKey } from './path-key.ts';
 
 export const ALICE: User = {
   name: 'alice',

@@ -1,5 +1,5 @@
--- Who may do what, for callers whose kernel has not decided it. src/base/access.ts is the same rule in TypeScript; both
--- are held to test/support/access-cases.ts.
+-- Who may do what, for callers whose kernel has not decided it. may() is the rule of src/base/access.ts; both are held to
+-- test/support/access-cases.ts.
 -- A caller argument is '' (unchecked: nil) or struct '<I4I4I4...': uid, gid, supplementary groups.
 --
 -- Policy comes in here and nowhere else. POSIX ACLs (FLAG_ACL, a<ino>) have no entries yet: may() is where they will be
