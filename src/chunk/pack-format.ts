@@ -22,6 +22,7 @@
  * Directory and trailer count as dead bytes of the pack.
  */
 import { createChecksum } from '../base/checksums.ts';
+import { readU64, writeI64 } from '../base/integers.ts';
 
 export const PACK_ENTRY_BYTES = 32;
 export const PACK_TRAILER_BYTES = 16;
@@ -100,8 +101,8 @@ export function checkPackEntry(pack: Buffer, entry: PackEntry): boolean {
 }
 
 function writeEntry(out: Buffer, at: number, entry: PackEntry): void {
-  writeU64(out, at, entry.inlineId);
-  writeU64(out, at + 8, entry.ino);
+  writeI64(out, at, entry.inlineId);
+  writeI64(out, at + 8, entry.ino);
   out.writeUInt32LE(entry.chunkIndex, at + 16);
   out.writeUInt32LE(entry.offset, at + 20);
   out.writeUInt32LE(entry.length, at + 24);
@@ -117,16 +118,6 @@ function readEntry(directory: Buffer, at: number): PackEntry {
     length: directory.readUInt32LE(at + 24),
     crc32c: directory.readUInt32LE(at + 28),
   };
-}
-
-/** Ids stay below 2^53, so two halves carry them without BigInt. */
-function writeU64(out: Buffer, at: number, value: number): void {
-  out.writeUInt32LE(value % 2 ** 32, at);
-  out.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
-}
-
-function readU64(from: Buffer, at: number): number {
-  return from.readUInt32LE(at) + from.readUInt32LE(at + 4) * 2 ** 32;
 }
 
 function crc32c(bytes: Buffer): number {

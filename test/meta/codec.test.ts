@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { readI64, writeI64 } from '../../src/base/integers.ts';
 import {
   decodeAttr,
   decodeInvalidations,
@@ -8,8 +9,6 @@ import {
   encodeAttr,
   nameBytes,
   packCaller,
-  readI64,
-  writeI64,
 } from '../../src/meta/codec/codec.ts';
 import { ScriptLibrary } from '../../src/meta/redis/script-library.ts';
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readU64 } from '../../src/base/integers.ts';
 import { unpackSliceRecords } from '../../src/base/slice-record.ts';
 import {
   ALLOCATION_BYTES,
@@ -9,7 +10,7 @@ import {
   S_IFMT,
   S_IFREG,
 } from '../../src/base/vocabulary.ts';
-import { decodeAttr, decodeMember, readU64 } from '../../src/meta/codec/codec.ts';
+import { decodeAttr, decodeMember } from '../../src/meta/codec/codec.ts';
 import type { Engine } from '../../src/meta/redis/engine.ts';
 
 /** Everything a volume holds, read key by key. */

@@ -135,6 +135,7 @@ test('V11: encoded words are decoded on the way in, single latin1 bytes stay', o
 
 test('encoded words hold 75 characters at most, whole characters each, and come back', () => {
   const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 120 }), fc.string({ unit: 'grapheme', maxLength: 120 }));
+  const whole = new TextDecoder('utf-8', { fatal: true });
   const printable = text.map((one) => one.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, '').trim());
   fc.assert(
     fc.property(printable, (value) => {
@@ -144,7 +145,7 @@ test('encoded words hold 75 characters at most, whole characters each, and come 
       if (words === utf8(value)) return;
       for (const word of words.split(' ')) {
         assert.ok(word.length <= 75, word);
-        assert.equal(Buffer.from(decodeWords(word), 'latin1').toString('utf8').includes('\ufffd'), false);
+        assert.doesNotThrow(() => whole.decode(Buffer.from(decodeWords(word), 'latin1')), word);
       }
     }),
   );

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
 import { filesBelow } from './source-files.ts';
 
 const LINES_MAX = 600;
+const FOLDER_FILES_MAX = 25;
 
 const code = filesBelow(['src', 'test', 'conformance', 'bench', 'scripts', 'bin'], /\.(ts|mjs|lua|c)$/);
 const documents = [
@@ -16,6 +17,14 @@ test(`no file is longer than ${LINES_MAX} lines`, () => {
     .map(({ path, text }) => ({ path, lines: text.split('\n').length }))
     .filter(({ lines }) => lines > LINES_MAX);
   assert.deepEqual(long, []);
+});
+
+test(`no folder of sources holds more than ${FOLDER_FILES_MAX} files, and no two sources have one name`, () => {
+  const sources = filesBelow(['src'], /\.(ts|lua|c|h)$/).map(({ path }) => path);
+  const crowded = groups(sources, dirname).filter(([, files]) => files.length > FOLDER_FILES_MAX);
+  assert.deepEqual(crowded, []);
+  const shared = groups(sources, (path) => basename(path)).filter(([, files]) => files.length > 1);
+  assert.deepEqual(shared, []);
 });
 
 test('file names are kebab-case and say what is inside', () => {
@@ -68,3 +77,9 @@ test('no test is switched off for everybody or narrowed to itself', () => {
     .map(({ path }) => path);
   assert.deepEqual(wrong, []);
 });
+
+function groups(paths: string[], keyOf: (path: string) => string): [string, string[]][] {
+  const found = new Map<string, string[]>();
+  for (const path of paths) found.set(keyOf(path), [...(found.get(keyOf(path)) ?? []), path]);
+  return [...found];
+}

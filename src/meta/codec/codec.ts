@@ -1,5 +1,6 @@
 /** Packed values of the metadata store <-> domain types. Layouts are in docs/FORMAT.md and scripts/lib/core.lua. */
 import { FsError } from '../../base/errors.ts';
+import { readI64, readU64, writeI64 } from '../../base/integers.ts';
 import {
   type Attr,
   type ByteString,
@@ -15,23 +16,6 @@ export const ATTR_BYTES = 112;
 /** The same as Lua's struct writes it. */
 export const ATTR_FORMAT = '<I4I4I4I4I8I4I4i8I4i8I4i8I4i8I4I8I8I8I8';
 const NO_CALLER = Buffer.alloc(0);
-
-/** Reads an unsigned 64-bit number below 2^53. */
-export function readU64(from: Buffer, at: number): number {
-  return from.readUInt32LE(at) + from.readUInt32LE(at + 4) * 2 ** 32;
-}
-
-/** Reads a signed 64-bit number within +-2^53. */
-export function readI64(from: Buffer, at: number): number {
-  return from.readUInt32LE(at) + from.readInt32LE(at + 4) * 2 ** 32;
-}
-
-/** Writes a whole number within +-2^53 as 64 bits; signed and unsigned alike. */
-export function writeI64(to: Buffer, at: number, value: number): void {
-  const high = Math.floor(value / 2 ** 32);
-  to.writeUInt32LE(value - high * 2 ** 32, at);
-  to.writeInt32LE(high, at + 4);
-}
 
 /** Reads the 112 bytes of an inode's attributes. */
 export function decodeAttr(ino: Ino, packed: Buffer): Attr {

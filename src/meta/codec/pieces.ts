@@ -1,5 +1,6 @@
-/** Pieces of a commit or publish <-> script arguments and replies (scripts/lib/pieces.lua). */
+/** Pieces of a commit or publish <-> script arguments and replies (scripts/lib/content/pieces.lua). */
 import { FsError } from '../../base/errors.ts';
+import { readU64 } from '../../base/integers.ts';
 import {
   CHUNK_BYTES,
   SLICE_RECORD_BYTES,
@@ -10,7 +11,6 @@ import {
 } from '../../base/slice-record.ts';
 import type { Piece } from '../../base/slices.ts';
 import type { Reply } from '../redis/connection.ts';
-import { readU64 } from './codec.ts';
 
 /** <I4 chunk, then a slice record. */
 export const PIECE_FORMAT = `<I4${SLICE_RECORD_FORMAT.slice(1)}`;

@@ -1,9 +1,9 @@
 /** What a setattr changes <-> two arguments of setattr.lua. */
 import { FsError } from '../../base/errors.ts';
+import { writeI64 } from '../../base/integers.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { MODE_BITS } from '../../base/vocabulary.ts';
 import type { SetattrRequest } from '../records.ts';
-import { writeI64 } from './codec.ts';
 
 /** Which fields are set. */
 export const SETATTR = {

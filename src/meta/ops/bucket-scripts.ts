@@ -1,4 +1,4 @@
-/** Buckets: top-level directories whose names S3 allows (scripts/lib/buckets.lua). */
+/** Buckets: top-level directories whose names S3 allows (scripts/lib/names/buckets.lua). */
 import { FsError } from '../../base/errors.ts';
 import { type Attr, type ByteString, type Caller, type Entry, ROOT_INO } from '../../base/vocabulary.ts';
 import { decodeAttr } from '../codec/codec.ts';

@@ -1,4 +1,4 @@
-/** File content: slice maps, commits, clones. One script each; what it means is in scripts/*.lua and lib/slices.lua. */
+/** File content: slice maps, commits, clones. One script each; what it means is in scripts/*.lua and lib/content/slices.lua. */
 import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX, packSliceRecords, type SliceRecord } from '../../base/slice-record.ts';
 import type { CommitReply, FileMap } from '../../base/slices.ts';

@@ -113,7 +113,7 @@ export class NameScripts implements MetaNames {
   }
 
   async getxattr(ino: Ino, name: string): Promise<Buffer> {
-    checkXattrName('getxattr', name);
+    checkXattrNameBytes('getxattr', name);
     const key = this.#engine.key(`x${ino}`);
     const value = await this.#engine.command('HGET', [key, Buffer.from(name, 'latin1')]);
     if (value === null) throw new FsError('ENODATA', 'getxattr');
@@ -122,7 +122,7 @@ export class NameScripts implements MetaNames {
 
   async setxattr(ino: Ino, name: string, value: Buffer, mode: 'set' | 'create' | 'replace'): Promise<Attr> {
     if (value.length > XATTR_VALUE_BYTES_MAX) throw new FsError('E2BIG', 'setxattr');
-    checkXattrName('setxattr', name);
+    checkXattrNameBytes('setxattr', name);
     return (await this.#engine.mutate(setXattr, { ino, name, value, mode })).attr;
   }
 
@@ -132,7 +132,7 @@ export class NameScripts implements MetaNames {
   }
 
   async removexattr(ino: Ino, name: string): Promise<Attr> {
-    checkXattrName('removexattr', name);
+    checkXattrNameBytes('removexattr', name);
     return (await this.#engine.mutate(removeXattr, { ino, name })).attr;
   }
 
@@ -162,6 +162,6 @@ export class NameScripts implements MetaNames {
 }
 
 /** @throws FsError ERANGE as setxattr(2) for names that are empty or too long. */
-function checkXattrName(op: string, name: string): void {
+function checkXattrNameBytes(op: string, name: string): void {
   if (name.length === 0 || name.length > XATTR_NAME_BYTES_MAX) throw new FsError('ERANGE', op);
 }

@@ -1,4 +1,4 @@
-/** S3's atomic operations on paths: one script each; the rules are in scripts/*.lua and lib/objects.lua. */
+/** S3's atomic operations on paths: one script each; the rules are in scripts/*.lua and lib/names/objects.lua. */
 import { FsError } from '../../base/errors.ts';
 import type { Attr, Caller, Ino, S3Record } from '../../base/vocabulary.ts';
 import { packJson, packTags } from '../codec/s3-record.ts';

@@ -1,8 +1,9 @@
 /** Background work: packing inline bytes, freeing removed inodes and dead slices. */
 
+import { readU64, writeI64 } from '../../base/integers.ts';
 import type { InlineSlice, PackSwap } from '../../base/slices.ts';
 import type { Ino } from '../../base/vocabulary.ts';
-import { readU64, writeI64 } from '../codec/codec.ts';
+
 import type { MetaUpkeep } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 import {

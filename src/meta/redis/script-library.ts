@@ -1,10 +1,10 @@
 /**
  * The Lua scripts: `scripts/FOLDER/NAME.lua` (the build copies them), each linked with the libraries it needs
- * (`scripts/lib`), the arguments its schema declares and the constants both languages share.
+ * (`scripts/lib/**`), the arguments its schema declares and the constants both languages share.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SCHEMAS } from '../schema/all-schemas.ts';
 import { LUA_CONSTANTS } from '../schema/lua-constants.ts';
@@ -67,7 +67,7 @@ export function readLuaFiles(directory: URL = SCRIPTS): { libraries: Map<string,
     if (!path.endsWith('.lua')) continue;
     const name = basename(path, '.lua');
     const text = readFileSync(join(root, path), 'utf8');
-    if (dirname(path) === 'lib') libraries.set(name, parseLibrary(name, text));
+    if (path.startsWith(`lib${sep}`)) libraries.set(name, parseLibrary(name, text));
     else scripts.push(parseScript(name, text));
   }
   return { libraries, scripts };

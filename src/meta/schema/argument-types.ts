@@ -1,7 +1,9 @@
 /** How fields of requests travel to scripts. The TypeScript side and the Lua side of each stand together. */
+
+import { writeI64 } from '../../base/integers.ts';
 import type { Piece } from '../../base/slices.ts';
 import type { ByteString, Caller, EntryKind, S3Record, Timestamp } from '../../base/vocabulary.ts';
-import { nameBytes, packCaller, writeI64 } from '../codec/codec.ts';
+import { nameBytes, packCaller } from '../codec/codec.ts';
 import { packPieces } from '../codec/pieces.ts';
 import { packJson, packS3, packXattrs } from '../codec/s3-record.ts';
 import type { KeyPath, Precondition } from '../records.ts';
@@ -98,7 +100,7 @@ export const entryName: ArgumentType<ByteString> = {
   lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
 };
 
-/** 'p' primary, 'f' file, 'd' directory (lib/entries.lua). */
+/** 'p' primary, 'f' file, 'd' directory (lib/names/entries.lua). */
 export const entryKind: ArgumentType<EntryKind> = {
   count: 1,
   encode: (value, out) => {
@@ -164,7 +166,7 @@ export const keyPath: ArgumentType<KeyPath> = {
   }),
 };
 
-/** Empty when there is no condition, so that the script need not parse (lib/objects.lua). */
+/** Empty when there is no condition, so that the script need not parse (lib/names/objects.lua). */
 export const precondition = one<Precondition>(({ ifMatch, ifNoneMatch, ifMatchSize, ifMatchMtimeSec }) => {
   const packed = { m: ifMatch, n: ifNoneMatch, s: ifMatchSize, t: ifMatchMtimeSec };
   return Object.values(packed).every((value) => value === undefined) ? EMPTY : packJson(packed);
@@ -197,7 +199,7 @@ export const xattrs: ArgumentType<ReadonlyMap<string, Buffer>> = {
   luaTail: (_name, tail, at) => ({ fields: { xattrs_at: tail }, next: `${tail} + 2 * tonumber(ARGV[${at}])` }),
 };
 
-/** Pieces of a file; the bytes of inline ones from `arg.inline_at` on (lib/pieces.lua). */
+/** Pieces of a file; the bytes of inline ones from `arg.inline_at` on (lib/content/pieces.lua). */
 export const pieces: ArgumentType<readonly Piece[]> = {
   count: 1,
   encode: (value, out, op) => {

@@ -1,6 +1,8 @@
 /** The scripts of scripts/uploads. */
+
+import { readU64 } from '../../base/integers.ts';
 import type { S3Record } from '../../base/vocabulary.ts';
-import { decodeNumber, readU64 } from '../codec/codec.ts';
+import { decodeNumber } from '../codec/codec.ts';
 import { unpackJson, unpackXattrs } from '../codec/s3-record.ts';
 import type { Part, Upload } from '../records.ts';
 import type { Reply } from '../redis/connection.ts';
@@ -80,7 +82,7 @@ export const listUploads = read(
 
 export const abortUpload = mutation('abort-upload', uploadArgs, reply.nothing);
 
-/** Fields in the order of lib/uploads.lua: r, k, o, m, s, a, x. */
+/** Fields in the order of lib/names/uploads.lua: r, k, o, m, s, a, x. */
 function decodeUpload(uploadId: string, fields: readonly Reply[]): Upload {
   const [root, key, owner, initiated, s3, algorithm, xattrs] = fields as Buffer[];
   return {

@@ -1,5 +1,5 @@
 /**
- * Attributes of a file with bytes that are written but not committed: what scripts/lib/pieces.lua will make of them.
+ * Attributes of a file with bytes that are written but not committed: what scripts/lib/content/pieces.lua will make of them.
  */
 
 import type { Attr, Timestamp } from '../../base/vocabulary.ts';

@@ -64,8 +64,8 @@ function mendLog(directory: string, logger: Logger): void {
       logger,
     );
   }
-  removeLeftovers(directory, /^temp-rewriteaof-(?:bg-)?\d+\.aof$/);
-  if (hasParts) removeLeftovers(parts, /^temp-appendonly\.aof/);
+  removeMatching(directory, /^temp-rewriteaof-(?:bg-)?\d+\.aof$/);
+  if (hasParts) removeMatching(parts, /^temp-appendonly\.aof/);
 }
 
 /** The files that the log consists of, after the manifest says so. */
@@ -271,7 +271,7 @@ function truncateDurably(path: string, bytes: number): void {
   }
 }
 
-function removeLeftovers(directory: string, pattern: RegExp): void {
+function removeMatching(directory: string, pattern: RegExp): void {
   for (const name of readdirSync(directory)) {
     if (pattern.test(name)) rmSync(join(directory, name), { force: true });
   }

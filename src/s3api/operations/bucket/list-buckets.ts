@@ -1,10 +1,10 @@
-import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
+import type { ByteString } from '../../../base/byte-string.ts';
 import type { Entry } from '../../../base/vocabulary.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { xmlTime } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
-import { countParameter, invalidArgument } from '../list/page-request.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { countParameter, invalidArgument, readToken, writeToken } from '../paging.ts';
 
 const BUCKETS_MAX = 10_000;
 const PAGE_LENGTH = 1000;
@@ -69,16 +69,4 @@ async function ownBuckets(
 function bucketElement({ name, attr }: Entry, region: string): string {
   const created = element('CreationDate', xmlTime(attr.btimeSec, attr.btimeNsec));
   return wrap('Bucket', element('Name', name) + created + element('BucketRegion', region));
-}
-
-function writeToken(after: ByteString): string {
-  return bytesOf(after).toString('base64url');
-}
-
-function readToken(token: string): ByteString {
-  const bytes = Buffer.from(token, 'base64url');
-  if (bytes.length === 0 || bytes.toString('base64url') !== token) {
-    throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
-  }
-  return byteStringOf(bytes);
 }

@@ -2,10 +2,10 @@ import type { ListItem } from '../../../meta/meta.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { invalidArgument } from '../paging.ts';
 import {
   commonPrefixes,
   echoElements,
-  invalidArgument,
   keyElement,
   listPage,
   listParameters,

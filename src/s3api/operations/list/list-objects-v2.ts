@@ -1,11 +1,10 @@
-import { type ByteString, byteStringOf, bytesOf } from '../../../base/byte-string.ts';
 import { element, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
+import { readToken, writeToken } from '../paging.ts';
 import {
   commonPrefixes,
   contents,
   echoElements,
-  invalidArgument,
   keyElement,
   listPage,
   listParameters,
@@ -28,9 +27,6 @@ export const listObjectsV2: Operation = {
   absent: 'bucket',
   handle,
 };
-
-/** Tells tokens of this form from others, should the form ever change. */
-const TOKEN_FORM = '1';
 
 async function handle(request: S3Request): Promise<S3Response> {
   const { query } = request;
@@ -55,16 +51,4 @@ async function handle(request: S3Request): Promise<S3Response> {
     headers: { 'x-amz-bucket-region': request.region },
     body: xmlDocument('ListBucketResult', xml),
   };
-}
-
-function writeToken(after: ByteString): string {
-  return TOKEN_FORM + bytesOf(after).toString('base64url');
-}
-
-function readToken(token: string): ByteString {
-  const bytes = Buffer.from(token.slice(1), 'base64url');
-  if (token[0] !== TOKEN_FORM || bytes.length === 0 || bytes.toString('base64url') !== token.slice(1)) {
-    throw invalidArgument('continuation-token', token, 'The continuation token provided is incorrect');
-  }
-  return byteStringOf(bytes);
 }

@@ -6,14 +6,13 @@ import type { ListItem, ListReply } from '../../../meta/meta.ts';
 import { ownerElements } from '../../auth/owner.ts';
 import { uriEncode } from '../../http/query.ts';
 import { objectEtag, quoteEtag } from '../../protocol/etag.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import { storageClassOf } from '../../protocol/storage-class.ts';
 import { xmlTime } from '../../protocol/times.ts';
 import { element, wrap } from '../../protocol/xml.ts';
 import type { S3Request } from '../operation.ts';
+import { countParameter, invalidArgument } from '../paging.ts';
 
 const KEYS_MAX = 1000;
-const INT32_MAX = 2 ** 31 - 1;
 
 export interface ListParameters {
   prefix: ByteString;
@@ -37,33 +36,6 @@ export function listParameters(request: S3Request): ListParameters {
     maxKeys: countParameter(request, 'max-keys', { valueMin: 0, valueMax: KEYS_MAX, absent: KEYS_MAX }),
     encoded: encoding === 'url',
   };
-}
-
-/**
- * Reads a count. Values above valueMax mean valueMax.
- * @throws S3Error InvalidArgument when it is no number or below valueMin.
- */
-export function countParameter(
-  request: S3Request,
-  name: string,
-  limits: { valueMin: number; valueMax: number; absent: number },
-): number {
-  const text = request.query.get(name);
-  if (text === undefined || text === '') return limits.absent;
-  const value = /^[+-]?\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(value)) throw invalidArgument(name, text, `Provided ${name} not an integer or within integer range`);
-  if (value < limits.valueMin || value > INT32_MAX) {
-    throw invalidArgument(
-      name,
-      text,
-      `Argument ${name} must be an integer between ${limits.valueMin} and ${INT32_MAX}`,
-    );
-  }
-  return Math.min(value, limits.valueMax);
-}
-
-export function invalidArgument(name: string, value: string, message: string): S3Error {
-  return new S3Error('InvalidArgument', { message, fields: { ArgumentName: name, ArgumentValue: value } });
 }
 
 /** Asks for a page; max-keys=0 is an empty page that is not truncated, without asking. */

@@ -8,7 +8,8 @@ import { S3Error } from '../../protocol/s3-error.ts';
 import { xmlTimeMs } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
-import { countParameter, uploadOwnership } from './part-request.ts';
+import { countParameter } from '../paging.ts';
+import { uploadOwnership } from './part-request.ts';
 
 const UPLOADS_MAX = 1000;
 /** What an id can look like: begins with a time, so it holds digits. */
@@ -51,7 +52,7 @@ async function handle(request: S3Request): Promise<S3Response> {
     delimiter: query.get('delimiter') ?? '',
     keyMarker,
     uploadIdMarker: keyMarker === '' ? '' : uploadIdMarker(query.get('upload-id-marker') ?? ''),
-    limit: Math.min(countParameter(request, 'max-uploads', UPLOADS_MAX), UPLOADS_MAX),
+    limit: countParameter(request, 'max-uploads', { valueMin: 0, valueMax: UPLOADS_MAX, absent: UPLOADS_MAX }),
   };
   const encodingType = query.get('encoding-type');
   if (encodingType !== undefined && encodingType !== 'url') {

@@ -4,7 +4,8 @@ import { checksumElements } from '../../payload/checksum-headers.ts';
 import { xmlTimeMs } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
-import { countParameter, etagElement, uploadIdOf, uploadOwnership } from './part-request.ts';
+import { countParameter } from '../paging.ts';
+import { etagElement, PART_NUMBER_MAX, uploadIdOf, uploadOwnership } from './part-request.ts';
 
 const PARTS_MAX = 1000;
 
@@ -27,8 +28,8 @@ export const listParts: Operation = {
 
 async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
-  const maxParts = Math.min(countParameter(request, 'max-parts', PARTS_MAX), PARTS_MAX);
-  const marker = countParameter(request, 'part-number-marker', 0);
+  const maxParts = countParameter(request, 'max-parts', { valueMin: 0, valueMax: PARTS_MAX, absent: PARTS_MAX });
+  const marker = countParameter(request, 'part-number-marker', { valueMin: 0, valueMax: PART_NUMBER_MAX, absent: 0 });
   const bucket = await request.bucketEntry();
   const page = await request.vfs.uploads.listParts(
     request.context,

@@ -31,17 +31,6 @@ export function partNumberOf(request: S3Request): number {
   });
 }
 
-/** A counting query parameter. @throws S3Error InvalidArgument. */
-export function countParameter(request: S3Request, name: string, otherwise: number): number {
-  const text = request.query.get(name);
-  if (text === undefined || text === '') return otherwise;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new S3Error('InvalidArgument', {
-    message: `Argument ${name} must be an integer between 0 and 2147483647`,
-    fields: { ArgumentName: name, ArgumentValue: text },
-  });
-}
-
 /** Initiator, Owner and StorageClass of an upload. */
 export function uploadOwnership(upload: Upload, request: S3Request): string {
   const owner = ownerElements(Number(upload.owner), request.user);
