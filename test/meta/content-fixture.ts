@@ -1,6 +1,7 @@
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { FileMap } from '../../src/base/slices.ts';
 import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFREG, type S3Record } from '../../src/base/vocabulary.ts';
+import { timestampOf } from '../../src/meta/redis/server-clock.ts';
 import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 /** Bytes of stored slices, as the object store would hold them. */
@@ -40,7 +41,7 @@ export function writeInline(m: ContentMember, ino: Ino, offset: number, bytes: B
     ino,
     pieces: [{ chunkIndex, pos: offset % CHUNK_BYTES, inline: bytes }],
     placement: 'write',
-    mtime: m.engine.clock.now(),
+    mtime: timestampOf(m.engine.clock.nowUs()),
     killPriv: false,
   });
 }
@@ -54,7 +55,7 @@ export async function writeStored(m: ContentMember, store: Store, ino: Ino, offs
     ino,
     pieces: [{ chunkIndex: Math.floor(offset / CHUNK_BYTES), record }],
     placement: 'write',
-    mtime: m.engine.clock.now(),
+    mtime: timestampOf(m.engine.clock.nowUs()),
     killPriv: false,
   });
 }

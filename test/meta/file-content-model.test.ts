@@ -5,6 +5,7 @@ import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { PackSwap, Piece } from '../../src/base/slices.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { timestampOf } from '../../src/meta/redis/server-clock.ts';
 import { type ContentMember, contentVolume, makeFile, type Store } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
 import { KERNEL, type TestVolume } from './volume-fixture.ts';
@@ -71,7 +72,7 @@ function pieces(from: number, data: Buffer, make: (chunkIndex: number, pos: numb
 }
 
 function commit(ino: Ino, list: Piece[], placement: 'write' | 'append') {
-  return m.data.commit({ ino, pieces: list, placement, mtime: m.engine.clock.now(), killPriv: false });
+  return m.data.commit({ ino, pieces: list, placement, mtime: timestampOf(m.engine.clock.nowUs()), killPriv: false });
 }
 
 async function storedPiece(world: World, chunkIndex: number, pos: number, part: Buffer): Promise<Piece> {

@@ -4,6 +4,7 @@ import { isFsError } from '../../src/base/errors.ts';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import type { VolumeEventMap } from '../../src/base/volume-events.ts';
+import { timestampOf } from '../../src/meta/redis/server-clock.ts';
 import {
   type ContentMember,
   contentVolume,
@@ -67,7 +68,7 @@ test('an append goes to the end of file and is split at the end of a chunk', LIM
       { chunkIndex: 0, pos: 4, inline: Buffer.from('ef') },
     ],
     placement: 'append',
-    mtime: m.engine.clock.now(),
+    mtime: timestampOf(m.engine.clock.nowUs()),
     killPriv: false,
   });
   assert.equal(reply.offset, CHUNK_BYTES - 3);
@@ -93,7 +94,7 @@ test('an append goes to the end of file and is split at the end of a chunk', LIM
 
 test('a utimens made after the write wins over the commit that comes later', LIMIT, async () => {
   const ino = await freshFile();
-  const written = m.engine.clock.now();
+  const written = timestampOf(m.engine.clock.nowUs());
   await m.ns.setattr(ino, { mtime: { sec: 1000, nsec: 5 } }, KERNEL);
   const pieces = [{ chunkIndex: 0, pos: 0, inline: Buffer.from('x') }];
   const old = { sec: written.sec - 10, nsec: 0 };
@@ -110,7 +111,7 @@ test('a utimens made after the write wins over the commit that comes later', LIM
 test('a commit clears set-id bits when asked', LIMIT, async () => {
   const { ino } = await makeFile(m, 'suid', 1, 0o6755);
   const pieces = [{ chunkIndex: 0, pos: 0, inline: Buffer.from('x') }];
-  const mtime = m.engine.clock.now();
+  const mtime = timestampOf(m.engine.clock.nowUs());
   const kept = await m.data.commit({ ino, pieces, placement: 'write', mtime, killPriv: false });
   assert.equal(kept.attr.mode & 0o7777, 0o6755);
   const cleared = await m.data.commit({ ino, pieces, placement: 'write', mtime, killPriv: true });
@@ -138,7 +139,13 @@ test('truncating a file of many chunks hands them to reap', LIMIT, async () => {
       chunkIndex: from + i,
       record: { pos: 0, id: first + i, size: 1, off: 0, len: 1, inline: false },
     }));
-    await m.data.commit({ ino, pieces, placement: 'write', mtime: m.engine.clock.now(), killPriv: false });
+    await m.data.commit({
+      ino,
+      pieces,
+      placement: 'write',
+      mtime: timestampOf(m.engine.clock.nowUs()),
+      killPriv: false,
+    });
   }
   await writeInline(m, ino, 599 * CHUNK_BYTES, Buffer.from('tail'));
   const attr = await m.ns.setattr(ino, { size: 1 }, KERNEL);
@@ -246,7 +253,13 @@ test('a clone of many records takes several scripts and ends at the end of the s
     pos: 2 * i,
     inline: Buffer.from([i % 256]),
   }));
-  await m.data.commit({ ino: source, pieces, placement: 'write', mtime: m.engine.clock.now(), killPriv: false });
+  await m.data.commit({
+    ino: source,
+    pieces,
+    placement: 'write',
+    mtime: timestampOf(m.engine.clock.nowUs()),
+    killPriv: false,
+  });
   const { copied } = await m.data.cloneRange(source, 1, target, 0, 10_000);
   assert.equal(copied, 2598);
   const from = await readFile(m, store, source);

@@ -170,12 +170,8 @@ export class RedisConnection {
   #failed(call: Call, error: Error): void {
     call.sentAt = 0;
     if (!this.#calls.has(call)) return;
-    if (error.name !== 'ReplyError') {
-      // The connection broke: 'ready' sends the call again. A socket can refuse bytes while its client still counts as
-      // ready, so nothing is sent from here at once; the retry is for a refusal that no close follows.
-      this.#sendLater(call);
-      return;
-    }
+    // The connection broke, or is about to close: 'ready' sends the call again.
+    if (error.name !== 'ReplyError') return;
     // Only the message is taken over: ioredis hangs the command's arguments on its errors, and they can hold secrets.
     const refused = new RedisReplyError(error.message);
     if (LATER.has(refused.code)) {

@@ -63,11 +63,6 @@ export class ServerClock {
     if (us > this.#lastUs || this.#lastUs - us > SET_BACK_US) this.#lastUs = us;
     return this.#lastUs;
   }
-
-  /** The same in seconds and nanoseconds. */
-  now(): Timestamp {
-    return timestampOf(this.nowUs());
-  }
 }
 
 /** Microseconds since 1970 -> seconds and nanoseconds. */
