@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
 import type { Upload } from '../../src/meta/meta.ts';
 import { deleteBucket, listBuckets } from '../../src/meta/schema/object-schemas.ts';
 import type { ResponseOf } from '../../src/meta/schema/script-schema.ts';
+import { caller, KERNEL } from '../support/callers.ts';
 import { type ContentMember, contentVolume, makeDir, makeFile, s3Record, writeInline } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 const ADMIN = caller(0);
-let volume: TestVolume;
 let m: ContentMember;
 
 before(async () => {
-  ({ volume, m } = await contentVolume());
+  ({ m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 async function fails(code: string, call: Promise<unknown>): Promise<void> {
   await assert.rejects(call, (error) => {

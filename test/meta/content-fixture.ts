@@ -2,7 +2,8 @@ import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { FileMap } from '../../src/base/slices.ts';
 import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFREG, type S3Record } from '../../src/base/vocabulary.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 /** Bytes of stored slices, as the object store would hold them. */
 export type Store = Map<number, Buffer>;

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError, UserError } from '../../src/base/errors.ts';
 import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -15,8 +16,6 @@ before(async () => {
   volume = await testVolume({ appendOnly: true });
   m = await volume.join({ durability: { kind: 'local-aof', dir: volume.redis.directory } });
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 function create(name: string) {
   return m.ns.mknod({ parent: ROOT_INO, name, mode: S_IFREG, uid: 0, gid: 0, rdev: 0, caller: KERNEL });
@@ -135,18 +134,14 @@ test('a log that cannot be synced is EIO, and the next call tries again', LIMIT,
 
 test('a Redis of our own without a log is refused', LIMIT, async () => {
   const bare = await testVolume();
-  try {
-    const dir = bare.redis.directory;
-    await assert.rejects(bare.join({ durability: { kind: 'local-aof', dir } }), (error) => {
-      assert.ok(error instanceof UserError);
-      return /appendonly yes/.test(error.message);
-    });
-    const external = await bare.join();
-    assert.match(external.durability.text, /^NOT durable/);
-    await external.durability.reached();
-  } finally {
-    await bare.close();
-  }
+  const dir = bare.redis.directory;
+  await assert.rejects(bare.join({ durability: { kind: 'local-aof', dir } }), (error) => {
+    assert.ok(error instanceof UserError);
+    return /appendonly yes/.test(error.message);
+  });
+  const external = await bare.join();
+  assert.match(external.durability.text, /^NOT durable/);
+  await external.durability.reached();
 });
 
 test('an external Redis is taken at its setting, and says what it may lose', LIMIT, async () => {

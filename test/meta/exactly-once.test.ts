@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume, volumeUrl } from '../support/volume.ts';
 import { CutProxy } from './cut-proxy.ts';
-import { KERNEL, type Member, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -16,10 +17,7 @@ before(async () => {
   m = await volume.join({ url: volumeUrl(proxy.socket), leaseMs: 600_000, pingMs: 600_000 });
 }, LIMIT);
 
-after(async () => {
-  await volume.close();
-  await proxy.stop();
-}, LIMIT);
+after(() => proxy.stop(), LIMIT);
 
 function create(name: string) {
   return m.ns.mknod({ parent: ROOT_INO, name, mode: S_IFREG | 0o644, uid: 0, gid: 0, rdev: 0, caller: KERNEL });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { PackSwap, Piece } from '../../src/base/slices.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
+import { KERNEL } from '../support/callers.ts';
 import { type ContentMember, contentVolume, makeFile, type Store } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { KERNEL, type TestVolume } from './volume-fixture.ts';
 
 /**
  * Random histories of writes, truncations, clones, compaction, removal and a packer whose steps come in between, against
@@ -19,12 +19,10 @@ const WINDOW = 90;
 const FILES = 3;
 const LIMIT = { timeout: 180_000 };
 
-let volume: TestVolume;
 let m: ContentMember;
 before(async () => {
-  ({ volume, m } = await contentVolume());
+  ({ m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 interface Model {
   ino: Ino;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import type { VolumeEventMap } from '../../src/base/volume-events.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
+import { KERNEL } from '../support/callers.ts';
 import {
   type ContentMember,
   contentVolume,
@@ -16,18 +17,15 @@ import {
   writeStored,
 } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { KERNEL, type TestVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
-let volume: TestVolume;
 let m: ContentMember;
 let fileCount = 0;
 const store: Store = new Map();
 
 before(async () => {
-  ({ volume, m } = await contentVolume());
+  ({ m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 async function freshFile(): Promise<Ino> {
   fileCount += 1;

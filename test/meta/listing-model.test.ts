@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { type ByteString, type Ino, S_IFDIR } from '../../src/base/vocabulary.ts';
 import type { KeyPath } from '../../src/meta/meta.ts';
 import { list } from '../../src/meta/schema/object-schemas.ts';
 import type { ResponseOf } from '../../src/meta/schema/script-schema.ts';
+import { caller, KERNEL } from '../support/callers.ts';
 import { type ContentMember, contentVolume, s3Record } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
 
 /** Trees made by random PUT, mkdir and DELETE are listed page by page and compared with a sorted list of strings. */
 const LIMIT = { timeout: 180_000 };
 const USER = caller(0);
-let volume: TestVolume;
 let m: ContentMember;
 before(async () => {
-  ({ volume, m } = await contentVolume());
+  ({ m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 interface ModelDir {
   implicit: boolean;

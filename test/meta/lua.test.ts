@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { mayAccess } from '../../src/base/access.ts';
 import type { Attr } from '../../src/base/vocabulary.ts';
 import { encodeAttr, packCaller } from '../../src/meta/codec/codec.ts';
@@ -8,7 +8,7 @@ import { parseScript, withConstants } from '../../src/meta/redis/lua-source.ts';
 import { readLuaFiles, ScriptLibrary } from '../../src/meta/redis/script-library.ts';
 import { LUA_CONSTANTS } from '../../src/meta/schema/lua-constants.ts';
 import { ACCESS_CASES, STICKY_CASES } from '../support/access-cases.ts';
-import { type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -18,8 +18,6 @@ before(async () => {
   volume = await testVolume();
   m = await volume.join();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 /** Runs an expression of the libraries on packed arguments. */
 async function inLua(expression: string, args: Buffer[]): Promise<boolean> {

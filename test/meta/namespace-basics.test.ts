@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import {
   type Attr,
@@ -14,7 +14,8 @@ import {
   S_IFREG,
 } from '../../src/base/vocabulary.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
-import { caller, KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { caller, KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -24,8 +25,6 @@ before(async () => {
   volume = await testVolume();
   m = await volume.join();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 /** A fresh directory below the root. */
 let dirCount = 0;

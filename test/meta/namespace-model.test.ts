@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { FsError } from '../../src/base/errors.ts';
 import { type Attr, type Ino, ROOT_INO, S_IFDIR, S_IFMT, S_IFREG } from '../../src/base/vocabulary.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 import { type Node, TreeModel } from './tree-model.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -14,8 +15,6 @@ before(async () => {
   volume = await testVolume();
   m = await volume.join();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 const NAMES = ['a', 'b', '', '\xff'];
 const name = fc.constantFrom(...NAMES);

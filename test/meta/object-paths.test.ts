@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { derivedEtag } from '../../src/base/derived-etag.ts';
 import { isFsError } from '../../src/base/errors.ts';
 import {
@@ -14,6 +14,8 @@ import {
   S_IFLNK,
 } from '../../src/base/vocabulary.ts';
 import type { KeyPath, Precondition, PublishRequest } from '../../src/meta/meta.ts';
+import { caller, KERNEL } from '../support/callers.ts';
+import type { TestVolume } from '../support/volume.ts';
 import {
   type ContentMember,
   contentMember,
@@ -26,7 +28,6 @@ import {
   writeInline,
 } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { caller, KERNEL, type TestVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 const ADMIN = caller(0);
@@ -38,7 +39,6 @@ let bucketCount = 0;
 before(async () => {
   ({ volume, m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 async function freshBucket(mode = 0o755, who: Caller = ADMIN): Promise<Ino> {
   bucketCount += 1;

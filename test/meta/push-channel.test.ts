@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { type Invalidation, ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type TestVolume, testVolume, volumeUrl } from '../support/volume.ts';
 import { CutProxy } from './cut-proxy.ts';
-import { KERNEL, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -10,8 +11,6 @@ let volume: TestVolume;
 before(async () => {
   volume = await testVolume();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 /** Resolves when the condition holds; the test's time limit bounds it. */
 async function until(condition: () => boolean): Promise<void> {

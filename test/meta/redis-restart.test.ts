@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 const WRITERS = 8;
@@ -12,8 +13,6 @@ before(async () => {
   volume = await testVolume({ appendOnly: true });
   m = await volume.join({ leaseMs: 600_000 });
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 test('calls under way while Redis is killed and started again wait and are executed once', LIMIT, async () => {
   let stop = false;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { SessionLostError } from '../../src/base/errors.ts';
 import { ROOT_INO, S_IFREG } from '../../src/base/vocabulary.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
 import { sessionEnd } from '../../src/meta/schema/session-schemas.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -14,8 +15,6 @@ before(async () => {
   volume = await testVolume();
   m = await volume.join();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 /** Makes a session's lease end in the past, as a suspension longer than the lease does. */
 async function expire(sid: number): Promise<void> {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type EntryKind, type Ino, ROOT_INO, S_IFDIR, S_IFREG } from '../../src/base/vocabulary.ts';
-import { KERNEL, type Member, type TestVolume, testVolume } from './volume-fixture.ts';
+import { KERNEL } from '../support/callers.ts';
+import { type Member, type TestVolume, testVolume } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -13,8 +14,6 @@ before(async () => {
   volume = await testVolume();
   m = await volume.join();
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 async function make(parent: Ino, name: string, mode: number): Promise<Ino> {
   return (await m.ns.mknod({ parent, name, mode, uid: 0, gid: 0, rdev: 0, caller: KERNEL })).entry.attr.ino;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
+import { KERNEL } from '../support/callers.ts';
+import type { TestVolume } from '../support/volume.ts';
 import {
   type ContentMember,
   contentMember,
@@ -14,7 +16,6 @@ import {
   writeStored,
 } from './content-fixture.ts';
 import { checkVolume } from './volume-check.ts';
-import { KERNEL, type TestVolume } from './volume-fixture.ts';
 
 const LIMIT = { timeout: 60_000 };
 let volume: TestVolume;
@@ -24,7 +25,6 @@ let fileCount = 0;
 before(async () => {
   ({ volume, m } = await contentVolume());
 }, LIMIT);
-after(() => volume.close(), LIMIT);
 
 async function removedFile(): Promise<Ino> {
   fileCount += 1;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { UserError } from '../../src/base/errors.ts';
 import { ROOT_INO, S_IFREG, type User } from '../../src/base/vocabulary.ts';
 import { openMeta } from '../../src/meta/open-meta.ts';
 import { formatVolume, readVolumeFormat } from '../../src/meta/volume/format-volume.ts';
+import { KERNEL } from '../support/callers.ts';
 import { redisServer } from '../support/redis-server.ts';
-import { KERNEL, type TestVolume, testVolume, volumeUrl } from './volume-fixture.ts';
+import { type TestVolume, testVolume, volumeUrl } from '../support/volume.ts';
 
 const LIMIT = { timeout: 60_000 };
 const ROOT_USER: User = { name: 'root', accessKey: 'AK', secretKey: 'geheim', uid: 0, gid: 0, groups: [] };
@@ -15,8 +16,6 @@ let volume: TestVolume;
 before(async () => {
   volume = await testVolume({ users: [ROOT_USER] });
 }, LIMIT);
-
-after(() => volume.close(), LIMIT);
 
 function refuses(call: Promise<unknown>, pattern: RegExp): Promise<void> {
   return assert.rejects(call, (error) => {
@@ -45,7 +44,7 @@ test('a volume opens with the format it was made with', LIMIT, async () => {
   assert.deepEqual(meta.session.format, read);
   assert.deepEqual(
     [read?.formatVersion, read?.name, read?.store, read?.blockBytes],
-    [1, 'test', 'memory:', 4 * 1024 * 1024],
+    [1, 'test', volume.storeUrl, 4 * 1024 * 1024],
   );
   assert.deepEqual(await meta.session.usage(), { usedBytes: 0, usedInodes: 0, inlineBytes: 0 });
   await meta.close();

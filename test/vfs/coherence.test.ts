@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { Coherence } from '../../src/vfs/cache/coherence.ts';
-import { RecordingKernel, until } from './two-sessions.ts';
+import { RecordingKernel } from '../support/recording-kernel.ts';
+import { until } from '../support/until.ts';
 
 const timeout = 60_000;
 

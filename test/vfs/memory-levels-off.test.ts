@@ -4,7 +4,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { O_CREAT, O_RDWR, O_TRUNC } from '../../src/vfs/file/open-flags.ts';
-import { ROOT, testVolume, until } from './two-sessions.ts';
+import { MOUNT } from '../support/callers.ts';
+import { until } from '../support/until.ts';
+import { joinVfs } from '../support/vfs-session.ts';
+import { testVolume } from '../support/volume.ts';
 
 const timeout = 240_000;
 const FILES = 2_000;
@@ -33,18 +36,18 @@ async function each(count: number, task: (index: number) => Promise<unknown>): P
 const volume = await testVolume();
 
 test('F5: files that come and go leave nothing in the block cache, and memory levels off', { timeout }, async () => {
-  const { vfs, chunks } = await volume.join({ attrCacheEntries: 1_000, upkeep: { packer: true } });
+  const { vfs, chunks } = await joinVfs(volume, { vfs: { attrCacheEntries: 1_000, upkeep: { packer: true } } });
   const held: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await each(FILES, async (i) => {
-      const { entry, handle } = await vfs.files.create(ROOT, ROOT_INO, `f${round}-${i}`, 0o644, O_CREAT | O_RDWR);
-      await vfs.files.write(ROOT, handle, 0, Buffer.alloc(100, i), false);
-      await vfs.files.flush(ROOT, handle);
-      await vfs.files.release(ROOT, handle);
-      await vfs.attributes.getattr(ROOT, entry.attr.ino);
+      const { entry, handle } = await vfs.files.create(MOUNT, ROOT_INO, `f${round}-${i}`, 0o644, O_CREAT | O_RDWR);
+      await vfs.files.write(MOUNT, handle, 0, Buffer.alloc(100, i), false);
+      await vfs.files.flush(MOUNT, handle);
+      await vfs.files.release(MOUNT, handle);
+      await vfs.attributes.getattr(MOUNT, entry.attr.ino);
     });
     assert.ok(chunks.stats().cacheBytes > FILES * 100, 'written files are cached');
-    await each(FILES, (i) => vfs.names.unlink(ROOT, ROOT_INO, `f${round}-${i}`));
+    await each(FILES, (i) => vfs.names.unlink(MOUNT, ROOT_INO, `f${round}-${i}`));
     await until(() => chunks.stats().cacheBytes === 0, 'the cache to drop removed files');
     held.push(heldBytes());
   }
@@ -54,22 +57,24 @@ test('F5: files that come and go leave nothing in the block cache, and memory le
 });
 
 test('F5: objects that are put and deleted leave nothing behind', { timeout }, async () => {
-  const { vfs, chunks, kernel } = await volume.join({ attrCacheEntries: 1_000, upkeep: { packer: true } });
-  await vfs.buckets.create(ROOT, 'bucket');
-  const root = (await vfs.buckets.find(ROOT, 'bucket')).attr.ino;
+  const { vfs, chunks, kernel } = await joinVfs(volume, { vfs: { attrCacheEntries: 1_000, upkeep: { packer: true } } });
+  await vfs.buckets.create(MOUNT, 'bucket');
+  const root = (await vfs.buckets.find(MOUNT, 'bucket')).attr.ino;
   const s3 = { version: 0, etag: 'e', headers: {}, tags: [] as [string, string][], checksums: {}, parts: [] };
   const put = async (key: string, bytes: number): Promise<void> => {
-    const writer = vfs.objects.beginObject(ROOT);
+    const writer = vfs.objects.beginObject(MOUNT);
     await writer.write(Buffer.alloc(bytes, 1));
     const path = { root, components: [key], directory: false };
     const record = { ...s3, checksumType: '' as const };
-    await vfs.objects.putObject(ROOT, writer, { path, precondition: {}, s3: record, xattrs: new Map() });
+    await vfs.objects.putObject(MOUNT, writer, { path, precondition: {}, s3: record, xattrs: new Map() });
   };
   const held: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await each(FILES / 2, (i) => put(`k${i}`, 100));
     await each(FILES / 2, (i) => put(`k${i}`, 200));
-    await each(FILES / 2, (i) => vfs.objects.removeObject(ROOT, { root, components: [`k${i}`], directory: false }, {}));
+    await each(FILES / 2, (i) =>
+      vfs.objects.removeObject(MOUNT, { root, components: [`k${i}`], directory: false }, {}),
+    );
     kernel.clear();
     held.push(heldBytes());
   }
@@ -80,33 +85,36 @@ test('F5: objects that are put and deleted leave nothing behind', { timeout }, a
 });
 
 test('F5: a file that is written anew again and again is cached once', { timeout }, async () => {
-  const { vfs, chunks } = await volume.join();
+  const { vfs, chunks } = await joinVfs(volume);
   for (let round = 0; round < 200; round++) {
     const name = 'again';
-    const { handle } = await vfs.files.create(ROOT, ROOT_INO, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
-    await vfs.files.write(ROOT, handle, 0, Buffer.alloc(1_000, round), false);
-    await vfs.files.flush(ROOT, handle);
-    await vfs.files.release(ROOT, handle);
+    const { handle } = await vfs.files.create(MOUNT, ROOT_INO, name, 0o644, O_CREAT | O_RDWR | O_TRUNC);
+    await vfs.files.write(MOUNT, handle, 0, Buffer.alloc(1_000, round), false);
+    await vfs.files.flush(MOUNT, handle);
+    await vfs.files.release(MOUNT, handle);
   }
   assert.ok(chunks.stats().cacheBytes < 20_000, `${chunks.stats().cacheBytes} bytes`);
 });
 
 test('F5: distinct reads of much data stay within the cache size', { timeout }, async () => {
   const cacheBytes = 2 * MIB;
-  const { vfs, chunks } = await volume.join({ attrCacheEntries: 1_000, idleReaders: 100 }, { cacheBytes });
+  const { vfs, chunks } = await joinVfs(volume, {
+    vfs: { attrCacheEntries: 1_000, idleReaders: 100 },
+    chunks: { cacheBytes },
+  });
   const inos: number[] = [];
   await each(4_000, async (i) => {
-    const { entry, handle } = await vfs.files.create(ROOT, ROOT_INO, `read-${i}`, 0o644, O_CREAT | O_RDWR);
-    await vfs.files.write(ROOT, handle, 0, Buffer.alloc(1_500, i), false);
-    await vfs.files.flush(ROOT, handle);
-    await vfs.files.release(ROOT, handle);
+    const { entry, handle } = await vfs.files.create(MOUNT, ROOT_INO, `read-${i}`, 0o644, O_CREAT | O_RDWR);
+    await vfs.files.write(MOUNT, handle, 0, Buffer.alloc(1_500, i), false);
+    await vfs.files.flush(MOUNT, handle);
+    await vfs.files.release(MOUNT, handle);
     inos.push(entry.attr.ino);
   });
   const before = heldBytes();
   await each(inos.length, async (i) => {
-    const { handle } = await vfs.files.open(ROOT, inos[i]!, O_RDWR, false);
-    assert.equal((await vfs.files.read(ROOT, handle, 0, 4096)).length, 1_500);
-    await vfs.files.release(ROOT, handle);
+    const { handle } = await vfs.files.open(MOUNT, inos[i]!, O_RDWR, false);
+    assert.equal((await vfs.files.read(MOUNT, handle, 0, 4096)).length, 1_500);
+    await vfs.files.release(MOUNT, handle);
   });
   assert.ok(chunks.stats().cacheBytes <= cacheBytes);
   const grown = heldBytes() - before;

@@ -4,12 +4,15 @@ import { isFsError } from '../../src/base/errors.ts';
 import { type Ino, ROOT_INO } from '../../src/base/vocabulary.ts';
 import { NegativeDentries } from '../../src/vfs/cache/negative-dentries.ts';
 import type { Vfs } from '../../src/vfs/vfs.ts';
-import { ROOT, testVolume, until } from './two-sessions.ts';
+import { MOUNT } from '../support/callers.ts';
+import { until } from '../support/until.ts';
+import { joinVfs } from '../support/vfs-session.ts';
+import { testVolume } from '../support/volume.ts';
 
 const timeout = 60_000;
 const volume = await testVolume();
-const one = await volume.join();
-const two = await volume.join();
+const one = await joinVfs(volume);
+const two = await joinVfs(volume);
 
 beforeEach(() => {
   one.trips.clear();
@@ -17,7 +20,7 @@ beforeEach(() => {
 });
 
 async function absent(vfs: Vfs, parent: Ino, name: string): Promise<boolean> {
-  return vfs.names.lookup(ROOT, parent, name).then(
+  return vfs.names.lookup(MOUNT, parent, name).then(
     () => false,
     (error) => {
       if (isFsError(error, 'ENOENT')) return true;
@@ -27,23 +30,23 @@ async function absent(vfs: Vfs, parent: Ino, name: string): Promise<boolean> {
 }
 
 test('new names in a directory of our own are looked up without a trip', { timeout }, async () => {
-  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'fresh', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(MOUNT, ROOT_INO, 'fresh', 0o755)).attr.ino;
   one.trips.clear();
   assert.ok(await absent(one.vfs, dir, 'a'));
   assert.deepEqual([...one.trips], []);
-  const made = await one.vfs.names.mknod(ROOT, dir, 'a', 0o644, 0);
-  assert.equal((await one.vfs.names.lookup(ROOT, dir, 'a')).attr.ino, made.attr.ino);
-  await one.vfs.names.rename(ROOT, { parent: dir, name: 'a', newParent: dir, newName: 'b', mode: 'replace' });
-  assert.equal((await one.vfs.names.lookup(ROOT, dir, 'b')).attr.ino, made.attr.ino);
+  const made = await one.vfs.names.mknod(MOUNT, dir, 'a', 0o644, 0);
+  assert.equal((await one.vfs.names.lookup(MOUNT, dir, 'a')).attr.ino, made.attr.ino);
+  await one.vfs.names.rename(MOUNT, { parent: dir, name: 'a', newParent: dir, newName: 'b', mode: 'replace' });
+  assert.equal((await one.vfs.names.lookup(MOUNT, dir, 'b')).attr.ino, made.attr.ino);
   assert.ok(await absent(one.vfs, dir, 'a'));
-  await one.vfs.names.symlink(ROOT, dir, 's', Buffer.from('b'));
-  await one.vfs.names.link(ROOT, made.attr.ino, dir, 'l');
+  await one.vfs.names.symlink(MOUNT, dir, 's', Buffer.from('b'));
+  await one.vfs.names.link(MOUNT, made.attr.ino, dir, 'l');
   for (const name of ['s', 'l', 'b']) assert.ok(!(await absent(one.vfs, dir, name)), name);
 });
 
 test('a directory that was there before is asked for every name', { timeout }, async () => {
-  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
-  await one.vfs.names.mknod(ROOT, dir, 'x', 0o644, 0);
+  const dir = (await one.vfs.names.mkdir(MOUNT, ROOT_INO, 'elsewhere', 0o755)).attr.ino;
+  await one.vfs.names.mknod(MOUNT, dir, 'x', 0o644, 0);
   assert.ok(!(await absent(two.vfs, dir, 'x')));
   for (const name of ['y', 'z']) {
     two.trips.clear();
@@ -53,22 +56,22 @@ test('a directory that was there before is asked for every name', { timeout }, a
 });
 
 test('a name that another session makes in our directory is found', { timeout }, async () => {
-  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'shared', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(MOUNT, ROOT_INO, 'shared', 0o755)).attr.ino;
   assert.ok(await absent(one.vfs, dir, 'theirs'));
-  await two.vfs.names.mknod(ROOT, dir, 'theirs', 0o644, 0);
+  await two.vfs.names.mknod(MOUNT, dir, 'theirs', 0o644, 0);
   await until(() => one.kernel.entries.some((entry) => entry.name === 'theirs'), 'the push');
   assert.ok(!(await absent(one.vfs, dir, 'theirs')));
 });
 
 test('keys put below our directory through S3 are found', { timeout }, async () => {
-  const dir = (await one.vfs.names.mkdir(ROOT, ROOT_INO, 'bucket', 0o755)).attr.ino;
+  const dir = (await one.vfs.names.mkdir(MOUNT, ROOT_INO, 'bucket', 0o755)).attr.ino;
   const path = { root: dir, components: ['p', 'q'], directory: false };
   const s3 = { version: 0, etag: 'e', headers: {}, tags: [], checksums: {}, checksumType: '' as const, parts: [] };
-  const writer = one.vfs.objects.beginObject(ROOT);
+  const writer = one.vfs.objects.beginObject(MOUNT);
   await writer.write(Buffer.from('x'));
   assert.ok(await absent(one.vfs, dir, 'p'));
-  await one.vfs.objects.putObject(ROOT, writer, { path, precondition: {}, s3, xattrs: new Map() });
-  const parent = await one.vfs.names.lookup(ROOT, dir, 'p');
+  await one.vfs.objects.putObject(MOUNT, writer, { path, precondition: {}, s3, xattrs: new Map() });
+  const parent = await one.vfs.names.lookup(MOUNT, dir, 'p');
   assert.ok(!(await absent(one.vfs, parent.attr.ino, 'q')));
 });
 

@@ -7,13 +7,17 @@ import { ObjectMissingError } from '../../src/chunk/chunks.ts';
 import type { KeyPath, Part, WalkReply } from '../../src/meta/meta.ts';
 import { O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../src/vfs/file/open-flags.ts';
 import type { Context, ObjectReader, PutOptions } from '../../src/vfs/vfs.ts';
-import { close, create, ROOT, readAll, readFile, testVolume, until, writeFile } from './two-sessions.ts';
+import { MOUNT } from '../support/callers.ts';
+import { until } from '../support/until.ts';
+import { close, create, readAll, readFile, writeFile } from '../support/vfs-files.ts';
+import { joinVfs } from '../support/vfs-session.ts';
+import { testVolume } from '../support/volume.ts';
 
 const timeout = 60_000;
 const MIB = 1024 * 1024;
-const volume = await testVolume();
-const session = await volume.join({ notifyWaitMs: 200 });
-const other = await volume.join();
+const volume = await testVolume({ rootMode: 0o777 });
+const session = await joinVfs(volume, { vfs: { notifyWaitMs: 200 } });
+const other = await joinVfs(volume);
 const { vfs } = session;
 const { objects, buckets, uploads } = vfs;
 const USER: Context = { uid: 1000, gid: 1000, groups: [1000], pid: 0, check: true };
@@ -35,7 +39,7 @@ test('a small put is one metadata trip and a durability wait, and reads back in 
       ['reached', 1],
     ],
   );
-  assert.equal(volume.objects.objects.size, 0, 'it costs no object');
+  assert.equal(volume.objectCount(), 0, 'it costs no object');
   session.trips.clear();
   const walked = await objects.walk(USER, key('small'), { data: true, xattrs: true, follow: true });
   const reader = objects.openObject(USER, walked);
@@ -52,7 +56,7 @@ test('an empty object, and one of exactly the inline limit', { timeout }, async 
   assert.equal((await get('empty')).length, 0);
   const limit = Buffer.alloc(65_536, 'l');
   await put('limit', limit);
-  assert.equal(volume.objects.objects.size, 0);
+  assert.equal(volume.objectCount(), 0);
   assert.deepEqual(await get('limit'), limit);
 });
 
@@ -61,7 +65,7 @@ test('a large object is stored as it arrives and shows only when it is put', { t
   const writer = objects.beginObject(USER);
   for (let at = 0; at < data.length; at += 300_000) await writer.write(data.subarray(at, at + 300_000));
   assert.equal(writer.sizeBytes, data.length);
-  await until(() => volume.objects.objects.size >= 2, 'blocks to be stored before the end');
+  await until(() => volume.objectCount() >= 2, 'blocks to be stored before the end');
   await assert.rejects(walk('large'), (error) => isFsError(error, 'ENOENT'));
   session.trips.clear();
   await objects.putObject(USER, writer, options('large'));
@@ -72,7 +76,7 @@ test('a large object is stored as it arrives and shows only when it is put', { t
 });
 
 test('many objects of up to one block at once, also more than memory is set aside for', { timeout }, async () => {
-  const before = volume.objects.objects.size;
+  const before = volume.objectCount();
   const sizes = Array.from({ length: 20 }, (_, index) => (index === 0 ? 4 * MIB : 65_537 + index * 1000));
   const writers = sizes.map((size) => {
     const writer = objects.beginObject(USER);
@@ -81,7 +85,7 @@ test('many objects of up to one block at once, also more than memory is set asid
   });
   await writers.pop()!.abort();
   for (const [index, writer] of writers.entries()) await objects.putObject(USER, writer, options(`many-${index}`));
-  assert.equal(volume.objects.objects.size, before + writers.length, 'each is one block, and the aborted one is none');
+  assert.equal(volume.objectCount(), before + writers.length, 'each is one block, and the aborted one is none');
   for (const index of writers.keys()) assert.deepEqual(await get(`many-${index}`), pattern(sizes[index]!));
 });
 
@@ -96,12 +100,12 @@ test('a range of an object is read without its rest', { timeout }, async () => {
 });
 
 test('an aborted object leaves no name and no blocks', { timeout }, async () => {
-  const before = volume.objects.objects.size;
+  const before = volume.objectCount();
   const writer = objects.beginObject(USER);
   await writer.write(pattern(70 * MIB));
   await writer.abort();
   assert.equal(
-    volume.objects.objects.size - before <= 1,
+    volume.objectCount() - before <= 1,
     true,
     'at most the blocks of what was never committed to the writer',
   );
@@ -110,27 +114,27 @@ test('an aborted object leaves no name and no blocks', { timeout }, async () => 
 
 test('a put whose precondition fails changes nothing and gives its blocks back', { timeout }, async () => {
   await put('guarded', Buffer.from('first'));
-  const before = volume.objects.objects.size;
+  const before = volume.objectCount();
   const writer = objects.beginObject(USER);
   await writer.write(pattern(5 * MIB));
   const guarded = { ...options('guarded'), precondition: { ifNoneMatch: ['*'] } };
   await assert.rejects(objects.putObject(USER, writer, guarded), (error) => isFsError(error, 'ECANCELED'));
   assert.equal((await get('guarded')).toString(), 'first');
-  assert.equal(volume.objects.objects.size, before);
+  assert.equal(volume.objectCount(), before);
 });
 
 test('a put over a file that the mount has open: the handle keeps the old bytes, names show the new ones', {
   timeout,
 }, async () => {
   const ino = await writeFile(vfs, 'over', 'old bytes', bucket);
-  const { handle } = await vfs.files.open(ROOT, ino, O_RDONLY, false);
+  const { handle } = await vfs.files.open(MOUNT, ino, O_RDONLY, false);
   session.kernel.clear();
   await put('over', Buffer.from('new'));
   assert.ok(session.kernel.entries.some((entry) => entry.parent === bucket && entry.name === 'over'));
   assert.equal((await readAll(vfs, handle)).toString(), 'old bytes');
-  assert.equal((await vfs.attributes.getattr(ROOT, ino, handle)).nlink, 0);
+  assert.equal((await vfs.attributes.getattr(MOUNT, ino, handle)).nlink, 0);
   assert.equal(await readFile(vfs, 'bucket/over'), 'new');
-  await vfs.files.release(ROOT, handle);
+  await vfs.files.release(MOUNT, handle);
 });
 
 test('what S3 does the kernel of the same process hears before the call resolves, but not for ever', {
@@ -150,13 +154,13 @@ test('what S3 does the kernel of the same process hears before the call resolves
 });
 
 test('deleting a key prunes what puts made and leaves what mkdir made', { timeout }, async () => {
-  await vfs.names.mkdir(ROOT, bucket, 'made', 0o777);
+  await vfs.names.mkdir(MOUNT, bucket, 'made', 0o777);
   await put('made/implicit/key', Buffer.from('x'));
   session.kernel.clear();
   assert.deepEqual(await objects.removeObject(USER, key('made/implicit/key'), {}), { existed: true });
   assert.deepEqual(session.kernel.entries.map((entry) => entry.name).sort(), ['implicit', 'key']);
-  const made = (await vfs.names.lookup(ROOT, bucket, 'made')).attr.ino;
-  await assert.rejects(vfs.names.lookup(ROOT, made, 'implicit'), (error) => isFsError(error, 'ENOENT'));
+  const made = (await vfs.names.lookup(MOUNT, bucket, 'made')).attr.ino;
+  await assert.rejects(vfs.names.lookup(MOUNT, made, 'implicit'), (error) => isFsError(error, 'ENOENT'));
   assert.deepEqual(await objects.removeObject(USER, key('made/implicit/key'), {}), { existed: false });
 });
 
@@ -168,8 +172,8 @@ test('a get that has begun is not disturbed by writes, puts or removal', { timeo
     const reader = objects.openObject(USER, walked);
     const first = await reader.read(0, MIB);
     if (disturb === 'write') {
-      const { handle } = await vfs.files.open(ROOT, walked.attr.ino, O_WRONLY | O_TRUNC, false);
-      await vfs.files.write(ROOT, handle, 0, Buffer.alloc(10 * MIB, 'n'), false);
+      const { handle } = await vfs.files.open(MOUNT, walked.attr.ino, O_WRONLY | O_TRUNC, false);
+      await vfs.files.write(MOUNT, handle, 0, Buffer.alloc(10 * MIB, 'n'), false);
       await close(vfs, handle);
     } else if (disturb === 'put') await put('busy', Buffer.alloc(3 * MIB, 'n'));
     else await (disturb === 'remove' ? objects : other.vfs.objects).removeObject(USER, key('busy'), {});
@@ -214,13 +218,13 @@ test('a multipart upload of three parts joins their slices without moving bytes'
     listed.parts.map((part) => part.sizeBytes),
     data.map((bytes) => bytes.length),
   );
-  const stored = volume.objects.objects.size;
+  const stored = volume.objectCount();
   const reply = await uploads.complete(USER, upload, listed.parts, options('multi'));
   assert.equal(
     reply.attr.size,
     data.reduce((sum, bytes) => sum + bytes.length, 0),
   );
-  assert.equal(volume.objects.objects.size, stored);
+  assert.equal(volume.objectCount(), stored);
   assert.equal(hash(await get('multi')), hash(Buffer.concat(data)));
   await assert.rejects(uploads.get(USER, upload.uploadId, bucket, 'multi'), FsError);
 });
@@ -248,7 +252,7 @@ test('copies share slices, small inline ones and large ones, also onto themselve
   const large = pattern(6 * MIB);
   await put('source-small', Buffer.from('inline'));
   await put('source-large', large);
-  const stored = volume.objects.objects.size;
+  const stored = volume.objectCount();
   for (const [from, to] of [
     ['source-small', 'copy-small'],
     ['source-large', 'copy-large'],
@@ -256,7 +260,7 @@ test('copies share slices, small inline ones and large ones, also onto themselve
   ] as const) {
     await objects.copyObject(USER, await walk(from, to === 'copy-small'), options(to));
   }
-  assert.equal(volume.objects.objects.size, stored);
+  assert.equal(volume.objectCount(), stored);
   assert.equal((await get('copy-small')).toString(), 'inline');
   await objects.removeObject(USER, key('source-large'), {});
   assert.equal(hash(await get('copy-large')), hash(large));
@@ -290,11 +294,11 @@ test('a file and a directory of one name: the shadowed has an escaped name on th
   assert.equal((await get('twin')).toString(), 'file');
   assert.equal(await readFile(vfs, 'bucket/twin'), 'file');
   assert.equal(await readFile(vfs, 'bucket/%~dir:twin/below'), 'below');
-  const handle = vfs.directories.opendir(ROOT, bucket);
-  const names = (await vfs.directories.readdir(ROOT, handle, 0, 1000)).map((entry) => entry.name);
+  const handle = vfs.directories.opendir(MOUNT, bucket);
+  const names = (await vfs.directories.readdir(MOUNT, handle, 0, 1000)).map((entry) => entry.name);
   assert.ok(names.includes('twin') && names.includes('%~dir:twin'));
-  vfs.directories.releasedir(ROOT, handle);
-  await assert.rejects(vfs.names.lookup(ROOT, bucket, '%~file:twin'), (error) => isFsError(error, 'ENOENT'));
+  vfs.directories.releasedir(MOUNT, handle);
+  await assert.rejects(vfs.names.lookup(MOUNT, bucket, '%~file:twin'), (error) => isFsError(error, 'ENOENT'));
   session.kernel.clear();
   await objects.removeObject(USER, key('twin'), {});
   assert.ok(session.kernel.entries.some((entry) => entry.name === '%~dir:twin'));
@@ -303,7 +307,7 @@ test('a file and a directory of one name: the shadowed has an escaped name on th
 
 test('S3 answers committed bytes; what the mount closes is there', { timeout }, async () => {
   const handle = await create(vfs, 'mounted', O_RDWR, bucket);
-  await vfs.files.write(ROOT, handle, 0, Buffer.from('from the mount'), false);
+  await vfs.files.write(MOUNT, handle, 0, Buffer.from('from the mount'), false);
   assert.equal((await walkAs(ROOT_S3, 'mounted')).attr.size, 0);
   await close(vfs, handle);
   const walked = await walkAs(ROOT_S3, 'mounted');
@@ -419,8 +423,8 @@ test('a copy of a source that changes while it is copied is ESTALE, even when th
   ];
   for (const [name, copy] of copies) {
     const source = await walk('changing');
-    const handle = await other.vfs.files.open(ROOT, attr.ino, O_RDWR, false);
-    await other.vfs.files.write(ROOT, handle.handle, 0, after, false);
+    const handle = await other.vfs.files.open(MOUNT, attr.ino, O_RDWR, false);
+    await other.vfs.files.write(MOUNT, handle.handle, 0, after, false);
     await close(other.vfs, handle.handle);
     await assert.rejects(copy(source), (error) => isFsError(error, 'ESTALE'), name);
   }

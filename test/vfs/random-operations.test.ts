@@ -5,7 +5,10 @@ import { isFsError } from '../../src/base/errors.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR } from '../../src/vfs/file/open-flags.ts';
 import type { FileHandle, Vfs } from '../../src/vfs/vfs.ts';
-import { create, ROOT, readAll, type Session, testVolume } from './two-sessions.ts';
+import { MOUNT } from '../support/callers.ts';
+import { create, readAll } from '../support/vfs-files.ts';
+import { joinVfs, type Session } from '../support/vfs-session.ts';
+import { testVolume } from '../support/volume.ts';
 
 const timeout = 60_000;
 /** Ranges stay small and cross the block size of nothing but the inline limit, so that many cases fit a short run. */
@@ -13,10 +16,10 @@ const OFFSET_MAX = 150_000;
 const LENGTH_MAX = 90_000;
 
 const volume = await testVolume();
-const plain = await volume.join();
+const plain = await joinVfs(volume);
 /** Rewrites a chunk's records all the time, under the feet of everybody. */
-const busy = await volume.join({ upkeep: { compaction: true, compactRecords: 2 } });
-const far = await volume.join();
+const busy = await joinVfs(volume, { vfs: { upkeep: { compaction: true, compactRecords: 2 } } });
+const far = await joinVfs(volume);
 
 type Op =
   | { op: 'write'; offset: number; length: number; fill: number }
@@ -88,8 +91,8 @@ class FileUnderTest {
     await this.#closeHandles();
     const elsewhere = await this.#open(far.vfs, O_RDONLY);
     this.#same(await readAll(far.vfs, elsewhere), 'at the end, in the other session');
-    await far.vfs.files.release(ROOT, elsewhere);
-    await this.#near.vfs.names.unlink(ROOT, ROOT_INO, this.name);
+    await far.vfs.files.release(MOUNT, elsewhere);
+    await this.#near.vfs.names.unlink(MOUNT, ROOT_INO, this.name);
   }
 
   async #apply(operation: Op): Promise<void> {
@@ -100,23 +103,23 @@ class FileUnderTest {
         break;
       case 'append': {
         const data = Buffer.alloc(operation.length, operation.fill);
-        await vfs.files.write(ROOT, this.#appender, this.#model.length, data, false);
+        await vfs.files.write(MOUNT, this.#appender, this.#model.length, data, false);
         this.#model = Buffer.concat([this.#model, data]);
         break;
       }
       case 'truncate':
-        await vfs.attributes.setattr(ROOT, this.#handle.ino, { size: operation.size });
+        await vfs.attributes.setattr(MOUNT, this.#handle.ino, { size: operation.size });
         this.#resize(operation.size);
         break;
       case 'fallocate':
-        await vfs.files.fallocate(ROOT, this.#handle, operation.mode, operation.offset, operation.length);
+        await vfs.files.fallocate(MOUNT, this.#handle, operation.mode, operation.offset, operation.length);
         this.#fallocate(operation);
         break;
       case 'copy':
         await this.#copy(operation);
         break;
       case 'read': {
-        const bytes = await vfs.files.read(ROOT, this.#handle, operation.offset, operation.length);
+        const bytes = await vfs.files.read(MOUNT, this.#handle, operation.offset, operation.length);
         const wanted = this.#model.subarray(operation.offset, operation.offset + operation.length);
         assert.ok(bytes.equals(wanted), `read of ${operation.length} at ${operation.offset}`);
         break;
@@ -133,13 +136,13 @@ class FileUnderTest {
         await this.#writeElsewhere(operation);
         break;
       default:
-        assert.equal((await vfs.attributes.getattr(ROOT, this.#handle.ino)).size, this.#model.length);
+        assert.equal((await vfs.attributes.getattr(MOUNT, this.#handle.ino)).size, this.#model.length);
     }
   }
 
   async #write(session: Session, handle: FileHandle, at: { offset: number; length: number; fill: number }) {
     const data = Buffer.alloc(at.length, at.fill);
-    await session.vfs.files.write(ROOT, handle, at.offset, data, false);
+    await session.vfs.files.write(MOUNT, handle, at.offset, data, false);
     if (this.#model.length < at.offset + at.length) this.#resize(at.offset + at.length);
     data.copy(this.#model, at.offset);
   }
@@ -149,11 +152,11 @@ class FileUnderTest {
     await this.#flush();
     const handle = await this.#open(far.vfs, O_RDWR);
     await this.#write(far, handle, at);
-    await far.vfs.files.flush(ROOT, handle);
-    await far.vfs.files.release(ROOT, handle);
+    await far.vfs.files.flush(MOUNT, handle);
+    await far.vfs.files.release(MOUNT, handle);
     const { version } = await far.meta.names.getattr(handle.ino);
     const end = Date.now() + 30_000;
-    while ((await this.#near.vfs.attributes.getattr(ROOT, handle.ino)).version < version) {
+    while ((await this.#near.vfs.attributes.getattr(MOUNT, handle.ino)).version < version) {
       if (Date.now() > end) throw new Error('no push came from the other session');
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -161,7 +164,7 @@ class FileUnderTest {
 
   async #copy(at: { from: number; to: number; length: number }): Promise<void> {
     const { vfs } = this.#near;
-    const call = vfs.files.copyFileRange(ROOT, this.#handle, at.from, this.#handle, at.to, at.length);
+    const call = vfs.files.copyFileRange(MOUNT, this.#handle, at.from, this.#handle, at.to, at.length);
     const bytes = Buffer.from(this.#model.subarray(at.from, at.from + at.length));
     if (Math.abs(at.from - at.to) < bytes.length) {
       await assert.rejects(call, (error) => isFsError(error, 'EINVAL'));
@@ -187,18 +190,18 @@ class FileUnderTest {
   }
 
   async #open(vfs: Vfs, flags: number): Promise<FileHandle> {
-    const { attr } = await vfs.names.lookup(ROOT, ROOT_INO, this.name);
-    return (await vfs.files.open(ROOT, attr.ino, flags, false)).handle;
+    const { attr } = await vfs.names.lookup(MOUNT, ROOT_INO, this.name);
+    return (await vfs.files.open(MOUNT, attr.ino, flags, false)).handle;
   }
 
   async #flush(): Promise<void> {
-    await this.#near.vfs.files.flush(ROOT, this.#handle);
+    await this.#near.vfs.files.flush(MOUNT, this.#handle);
   }
 
   async #closeHandles(): Promise<void> {
     for (const handle of [this.#handle, this.#appender]) {
-      await this.#near.vfs.files.flush(ROOT, handle);
-      await this.#near.vfs.files.release(ROOT, handle);
+      await this.#near.vfs.files.flush(MOUNT, handle);
+      await this.#near.vfs.files.release(MOUNT, handle);
     }
   }
 
