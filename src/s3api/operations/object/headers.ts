@@ -252,14 +252,15 @@ function addUserMetadata(headers: Record<string, string | number>, xattrs: WalkR
   for (const [xattr, value] of xattrs) {
     if (xattr === MIME_XATTR || !xattr.startsWith('user.')) continue;
     const name = metadataOfXattr(xattr);
-    bytes += name.length + value.length;
-    if (bytes > METADATA_ANSWER_BYTES_MAX) {
+    // One that is too large takes no room from those that come after it: they come in no order.
+    const size = name.length + value.length;
+    const text = bytes + size > METADATA_ANSWER_BYTES_MAX ? undefined : shownText(byteStringOf(value));
+    if (text === undefined || !HEADER_NAME.test(name)) {
       missing += 1;
       continue;
     }
-    const text = shownText(byteStringOf(value));
-    if (text !== undefined && HEADER_NAME.test(name)) headers[`${META_PREFIX}${name}`] = text;
-    else missing += 1;
+    bytes += size;
+    headers[`${META_PREFIX}${name}`] = text;
   }
   if (missing > 0) headers['x-amz-missing-meta'] = missing;
 }
