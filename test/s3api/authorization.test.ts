@@ -13,7 +13,8 @@ import { putBucketTagging } from '../../src/s3api/operations/bucket/bucket-taggi
 import { createBucket } from '../../src/s3api/operations/bucket/create-bucket.ts';
 import { getObject } from '../../src/s3api/operations/object/get-object.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
-import { ALICE, BOB, MemoryVolume } from './support/memory-vfs.ts';
+import { ALICE, BOB } from '../support/callers.ts';
+import { sampleAttr } from '../support/sample-attr.ts';
 
 const caller = ({ uid, gid }: { uid: number; gid: number }, groups: number[] = []): Caller => ({
   uid,
@@ -26,8 +27,7 @@ const alice = caller(ALICE);
 const bob = caller(BOB);
 
 function inode(changes: Partial<Attr>): Attr {
-  const { attr } = new MemoryVolume().addBucket('photos');
-  return { ...attr, uid: ALICE.uid, gid: ALICE.gid, mode: 0o40750, flags: 0, ...changes };
+  return sampleAttr({ ino: 2, uid: ALICE.uid, gid: ALICE.gid, mode: 0o40750, ...changes });
 }
 
 const said = ({ allow, reason }: Decision): string => `${allow ? 'yes' : 'no'}: ${reason}`;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
@@ -24,31 +24,26 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
   type S3Client,
-  S3ServiceException,
 } from '@aws-sdk/client-s3';
-import { type Harness, rawRequest, startHarness, xmlText } from './support/gateway-harness.ts';
-import { BOB } from './support/memory-vfs.ts';
+import { BOB, MOUNT } from '../support/callers.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { refusal } from '../support/refusal.ts';
+import { rawRequest, xmlText } from '../support/signed-request.ts';
+import { lookupPath } from '../support/vfs-files.ts';
 
-async function failure(work: Promise<unknown>): Promise<[string, number | undefined]> {
-  try {
-    await work;
-  } catch (error) {
-    assert.ok(error instanceof S3ServiceException, String(error));
-    return [error.name, error.$metadata.httpStatusCode];
-  }
-  return assert.fail('the request succeeded');
+async function failure(work: Promise<unknown>): Promise<[string, number]> {
+  const { code, status } = await refusal(work);
+  return [code, status];
 }
 
 describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
-  let harness: Harness;
+  let gateway: TestGateway;
   let s3: S3Client;
 
   before(async () => {
-    harness = await startHarness();
-    s3 = harness.client();
+    gateway = await testGateway();
+    s3 = gateway.alice;
   });
-  beforeEach(() => harness.volume.buckets.clear());
-  after(() => harness.close());
 
   it('are made, found, listed with their making and deleted', async () => {
     const made = await s3.send(new CreateBucketCommand({ Bucket: 'photos' }));
@@ -60,15 +55,18 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
       list.Buckets?.map(({ Name }) => Name),
       ['photos'],
     );
-    assert.equal(list.Buckets?.[0]?.CreationDate?.toISOString(), '2020-09-13T12:26:40.000Z');
+    const { attr } = await lookupPath(gateway.vfs, 'photos');
+    const bornMs = attr.btimeSec * 1000 + Math.floor(attr.btimeNsec / 1_000_000);
+    assert.equal(list.Buckets?.[0]?.CreationDate?.getTime(), bornMs);
+    assert.ok(Math.abs(bornMs - Date.now()) < 60_000);
     assert.equal(list.Owner?.DisplayName, 'alice');
     await s3.send(new DeleteBucketCommand({ Bucket: 'photos' }));
     assert.deepEqual(await failure(s3.send(new HeadBucketCommand({ Bucket: 'photos' }))), ['NotFound', 404]);
   });
 
   it('are listed in pages, by prefix, and only to their owner', async () => {
-    for (const name of ['aaa', 'bb1', 'bb2', 'bb3', 'ccc']) harness.volume.addBucket(name);
-    harness.volume.addBucket('bobs', BOB);
+    for (const name of ['aaa', 'bb1', 'bb2', 'bb3', 'ccc']) await gateway.addBucket(name);
+    await gateway.addBucket('bobs', BOB);
     const first = await s3.send(new ListBucketsCommand({ MaxBuckets: 2, Prefix: 'bb' }));
     assert.deepEqual(
       first.Buckets?.map(({ Name }) => Name),
@@ -83,7 +81,7 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
       ['bb3'],
     );
     assert.equal(second.ContinuationToken, undefined);
-    const bobs = await harness.client(BOB).send(new ListBucketsCommand({}));
+    const bobs = await gateway.bob.send(new ListBucketsCommand({}));
     assert.deepEqual(
       bobs.Buckets?.map(({ Name }) => Name),
       ['bobs'],
@@ -110,7 +108,7 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
       'abc-s3alias',
       'x'.repeat(64),
     ]) {
-      const reply = await rawRequest(harness, { method: 'PUT', target: `/${name}` });
+      const reply = await rawRequest(gateway, { method: 'PUT', target: `/${name}` });
       assert.equal(xmlText(reply.body, 'Code'), 'InvalidBucketName', name);
     }
     await s3.send(new CreateBucketCommand({ Bucket: 'a.b-c.1' }));
@@ -119,32 +117,28 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
   it('made again succeed for the owner in us-east-1 and conflict for others', async () => {
     await s3.send(new CreateBucketCommand({ Bucket: 'mine' }));
     await s3.send(new CreateBucketCommand({ Bucket: 'mine' }));
-    const other = harness.client(BOB).send(new CreateBucketCommand({ Bucket: 'mine' }));
+    const other = gateway.bob.send(new CreateBucketCommand({ Bucket: 'mine' }));
     assert.deepEqual(await failure(other), ['BucketAlreadyExists', 409]);
   });
 
   it('made again conflict for the owner in other regions, and the constraint must be the region', async () => {
-    const eu = await startHarness({ region: 'eu-west-1' });
-    try {
-      const client = eu.client();
-      const configured = (constraint: string): CreateBucketCommand =>
-        new CreateBucketCommand({
-          Bucket: 'mine',
-          CreateBucketConfiguration: { LocationConstraint: constraint as 'eu-west-1' },
-        });
-      assert.deepEqual(await failure(client.send(configured('eu-central-1'))), ['InvalidLocationConstraint', 400]);
-      await client.send(configured('eu-west-1'));
-      assert.deepEqual(await failure(client.send(configured('eu-west-1'))), ['BucketAlreadyOwnedByYou', 409]);
-      const location = await client.send(new GetBucketLocationCommand({ Bucket: 'mine' }));
-      assert.equal(location.LocationConstraint, 'eu-west-1');
-    } finally {
-      await eu.close();
-    }
+    const { alice: client } = await testGateway({ region: 'eu-west-1' });
+    const configured = (constraint: string): CreateBucketCommand =>
+      new CreateBucketCommand({
+        Bucket: 'mine',
+        CreateBucketConfiguration: { LocationConstraint: constraint as 'eu-west-1' },
+      });
+    assert.deepEqual(await failure(client.send(configured('eu-central-1'))), ['InvalidLocationConstraint', 400]);
+    await client.send(configured('eu-west-1'));
+    assert.deepEqual(await failure(client.send(configured('eu-west-1'))), ['BucketAlreadyOwnedByYou', 409]);
+    const location = await client.send(new GetBucketLocationCommand({ Bucket: 'mine' }));
+    assert.equal(location.LocationConstraint, 'eu-west-1');
   });
 
   it('are private: another user gets AccessDenied', async () => {
-    harness.volume.addBucket('private');
-    const bob = harness.client(BOB);
+    const ino = await gateway.addBucket('private');
+    await gateway.vfs.attributes.setattr(MOUNT, ino, { mode: 0o700 });
+    const bob = gateway.bob;
     assert.deepEqual(await failure(bob.send(new GetBucketLocationCommand({ Bucket: 'private' }))), [
       'AccessDenied',
       403,
@@ -153,14 +147,14 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('that hold something are not deleted', async () => {
-    harness.volume.addBucket('full');
-    harness.volume.addObject('full', 'k');
+    await gateway.addBucket('full');
+    await gateway.addObject('full', 'k');
     assert.deepEqual(await failure(s3.send(new DeleteBucketCommand({ Bucket: 'full' }))), ['BucketNotEmpty', 409]);
   });
 
   it('answer settings that were never set as AWS does', async () => {
     const Bucket = 'plain';
-    harness.volume.addBucket(Bucket);
+    await gateway.addBucket(Bucket);
     assert.equal((await s3.send(new GetBucketLocationCommand({ Bucket }))).LocationConstraint, undefined);
     assert.equal((await s3.send(new GetBucketVersioningCommand({ Bucket }))).Status, undefined);
     assert.equal((await s3.send(new GetBucketLoggingCommand({ Bucket }))).LoggingEnabled, undefined);
@@ -181,19 +175,19 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
 
   it('belong to whom the client says, or the request is refused', async () => {
     const Bucket = 'expected';
-    harness.volume.addBucket(Bucket);
+    await gateway.addBucket(Bucket);
     const owner = (await s3.send(new GetBucketAclCommand({ Bucket }))).Owner!.ID!;
     await s3.send(new HeadBucketCommand({ Bucket, ExpectedBucketOwner: owner }));
     const put = { Bucket, Key: 'k', Body: 'x' };
     await s3.send(new PutObjectCommand({ ...put, ExpectedBucketOwner: owner }));
     const refused = s3.send(new PutObjectCommand({ ...put, Key: 'no', ExpectedBucketOwner: `${owner}9` }));
     assert.deepEqual(await failure(refused), ['AccessDenied', 403]);
-    assert.equal(harness.volume.content(Bucket, 'no'), undefined);
+    assert.equal(await gateway.content(Bucket, 'no'), undefined);
   });
 
   it('have the private ACL and take no other', async () => {
     const Bucket = 'guarded';
-    harness.volume.addBucket(Bucket);
+    await gateway.addBucket(Bucket);
     const acl = await s3.send(new GetBucketAclCommand({ Bucket }));
     assert.equal(acl.Grants?.[0]?.Permission, 'FULL_CONTROL');
     assert.equal(acl.Grants?.[0]?.Grantee?.ID, acl.Owner?.ID);
@@ -207,7 +201,7 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
 
   it('carry tags', async () => {
     const Bucket = 'tagged';
-    harness.volume.addBucket(Bucket);
+    await gateway.addBucket(Bucket);
     assert.deepEqual(await failure(s3.send(new GetBucketTaggingCommand({ Bucket }))), ['NoSuchTagSet', 404]);
     const TagSet = [
       { Key: 'é', Value: 'ü <b>' },
@@ -234,14 +228,10 @@ describe('buckets, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('are found through the host name below the configured domain', async () => {
-    const hosted = await startHarness({ domain: 's3.test' });
-    try {
-      hosted.volume.addBucket('web');
-      hosted.volume.addObject('web', 'index.html', 'hi');
-      const reply = await rawRequest(hosted, { method: 'GET', target: '/', headers: { host: 'web.s3.test' } });
-      assert.equal(xmlText(reply.body, 'Key'), 'index.html');
-    } finally {
-      await hosted.close();
-    }
+    const hosted = await testGateway({ domain: 's3.test' });
+    await hosted.addBucket('web');
+    await hosted.addObject('web', 'index.html', 'hi');
+    const reply = await rawRequest(hosted, { method: 'GET', target: '/', headers: { host: 'web.s3.test' } });
+    assert.equal(xmlText(reply.body, 'Key'), 'index.html');
   });
 });

@@ -1,6 +1,6 @@
 /** Buckets and listings over all layers: a real redis-server below, the mount's side of the volume beside. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
@@ -16,15 +16,16 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
-import { refusalCode } from './object-gateway.ts';
-import { lookupPath, MOUNT, startVolumeGateway, type VolumeGateway, writeFile } from './volume-gateway.ts';
+import { MOUNT } from '../support/callers.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { refusalCode } from '../support/refusal.ts';
+import { lookupPath, writeFile } from '../support/vfs-files.ts';
 
 const options = { timeout: 60_000 };
-let gateway: VolumeGateway;
+let gateway: TestGateway;
 before(async () => {
-  gateway = await startVolumeGateway();
+  gateway = await testGateway();
 }, options);
-after(() => gateway.close(), options);
 
 const put = (Bucket: string, Key: string, Body = 'x') =>
   gateway.alice.send(new PutObjectCommand({ Bucket, Key, Body }));
@@ -60,17 +61,17 @@ test('a bucket is a directory of its maker, and a directory is a bucket of its o
 });
 
 test("the volume's name is a bucket for root only", options, async () => {
-  await gateway.root.send(new PutObjectCommand({ Bucket: 'vol', Key: 'top.txt', Body: 'top' }));
+  await gateway.root.send(new PutObjectCommand({ Bucket: 'test', Key: 'top.txt', Body: 'top' }));
   assert.equal((await lookupPath(gateway.vfs, 'top.txt')).attr.size, 3);
   assert.equal(
-    await refusalCode(gateway.alice.send(new HeadBucketCommand({ Bucket: 'vol' }))).then((code) => code.slice(-3)),
+    await refusalCode(gateway.alice.send(new HeadBucketCommand({ Bucket: 'test' }))).then((code) => code.slice(-3)),
     '403',
   );
   assert.equal(
-    await refusalCode(gateway.alice.send(new CreateBucketCommand({ Bucket: 'vol' }))),
+    await refusalCode(gateway.alice.send(new CreateBucketCommand({ Bucket: 'test' }))),
     'BucketAlreadyExists 409',
   );
-  assert.equal(await refusalCode(gateway.root.send(new DeleteBucketCommand({ Bucket: 'vol' }))), 'AccessDenied 403');
+  assert.equal(await refusalCode(gateway.root.send(new DeleteBucketCommand({ Bucket: 'test' }))), 'AccessDenied 403');
 });
 
 test('a bucket that the mount renames, removes or closes is so for the next request', options, async () => {
@@ -167,7 +168,7 @@ test('a listing pages through a thousand keys and is not disturbed by deletes be
 test('a bucket that lists something is not deleted; one with empty implicit directories is', options, async () => {
   const Bucket = 'emptied';
   await gateway.alice.send(new CreateBucketCommand({ Bucket }));
-  await writeFile(gateway.vfs, Bucket, 'by-mount', 'x');
+  await writeFile(gateway.vfs, 'by-mount', 'x', Bucket);
   assert.equal(await refusalCode(gateway.alice.send(new DeleteBucketCommand({ Bucket }))), 'BucketNotEmpty 409');
   await gateway.alice.send(new DeleteObjectCommand({ Bucket, Key: 'by-mount' }));
   await put(Bucket, 'deep/er/k');

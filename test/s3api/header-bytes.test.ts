@@ -1,6 +1,6 @@
 /** Header values are bytes: what is white space in them, how other alphabets travel, and which names are too long. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
@@ -11,19 +11,23 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
+import { objectHeaders } from '../../src/s3api/operations/object/headers.ts';
 import { parseEtags } from '../../src/s3api/protocol/conditions.ts';
 import { decodeWords, encodeWords } from '../../src/s3api/protocol/encoded-words.ts';
-import { type RawReply, type RawRequest, rawRequest } from './support/gateway-harness.ts';
-import { ALICE, lookupPath, MOUNT, startVolumeGateway, type VolumeGateway, writeFile } from './volume-gateway.ts';
+import { ALICE, MOUNT } from '../support/callers.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import type { RawReply } from '../support/raw-connection.ts';
+import { sampleAttr } from '../support/sample-attr.ts';
+import { type RawRequest, rawRequest } from '../support/signed-request.ts';
+import { lookupPath, writeFile } from '../support/vfs-files.ts';
 
 const options = { timeout: 60_000 };
 const Bucket = 'bytes';
-let gateway: VolumeGateway;
+let gateway: TestGateway;
 before(async () => {
-  gateway = await startVolumeGateway();
+  gateway = await testGateway();
   await gateway.alice.send(new CreateBucketCommand({ Bucket }));
 }, options);
-after(() => gateway.close(), options);
 
 /** JavaScript text as the bytes of its UTF-8. */
 const utf8 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
@@ -34,9 +38,8 @@ function raw(
   headers: Record<string, string>,
   more: Partial<RawRequest> = {},
 ): Promise<RawReply> {
-  const port = Number(new URL(gateway.url).port);
   const body = method === 'PUT' ? { body: 'bytes' } : {};
-  return rawRequest({ port }, { method, target: `/${Bucket}/${key}`, user: ALICE, headers, ...body, ...more });
+  return rawRequest(gateway, { method, target: `/${Bucket}/${key}`, user: ALICE, headers, ...body, ...more });
 }
 
 async function xattr(key: string, name: string): Promise<string> {
@@ -95,15 +98,15 @@ test(
 );
 
 test('V11: an attribute in UTF-8 set on the mount is an encoded word on S3', options, async () => {
-  const { attr } = await writeFile(gateway.vfs, Bucket, 'city', 'x');
+  const ino = await writeFile(gateway.vfs, 'city', 'x', Bucket);
   for (const [value, shown] of [
     ['Zürich', '=?UTF-8?Q?Z=C3=BCrich?='],
     ['Milanà', '=?UTF-8?Q?Milan=C3=A0?='],
     ['plain text', 'plain text'],
     ['=?UTF-8?Q?x?=', '=?UTF-8?Q?=3D=3FUTF-8=3FQ=3Fx=3F=3D?='],
   ] as const) {
-    await gateway.vfs.attributes.setxattr(MOUNT, attr.ino, 'user.city', Buffer.from(value), 0);
-    await gateway.vfs.attributes.setxattr(MOUNT, attr.ino, 'user.mime_type', Buffer.from(value), 0);
+    await gateway.vfs.attributes.setxattr(MOUNT, ino, 'user.city', Buffer.from(value), 0);
+    await gateway.vfs.attributes.setxattr(MOUNT, ino, 'user.mime_type', Buffer.from(value), 0);
     const { headers } = await raw('HEAD', 'city', {});
     assert.equal(headers.get('x-amz-meta-city'), shown);
     assert.equal(headers.get('content-type'), shown);
@@ -149,6 +152,20 @@ test('encoded words hold 75 characters at most, whole characters each, and come 
       }
     }),
   );
+});
+
+test('an extended attribute that no header can carry hides no other, whichever comes first', () => {
+  const huge = ['user.huge', Buffer.alloc(60_000, 'h')] as const;
+  const fine = ['user.fine', Buffer.from('ja')] as const;
+  for (const order of [
+    [huge, fine],
+    [fine, huge],
+  ]) {
+    const attr = sampleAttr({ ino: 2 });
+    const walked = { parent: 1, name: 'k', attr, s3: undefined, xattrs: new Map(order), map: undefined };
+    const headers = objectHeaders(walked, 'etag', false);
+    assert.deepEqual([headers['x-amz-meta-fine'], headers['x-amz-missing-meta']], ['ja', 1]);
+  }
 });
 
 test('S8: names of metadata up to the limit of 2 KB are kept, copied and completed', options, async () => {

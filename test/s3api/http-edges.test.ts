@@ -7,68 +7,58 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { UserError } from '../../src/base/errors.ts';
-import { silentLogger } from '../../src/base/log.ts';
-import { startGateway } from '../../src/s3api/start-gateway.ts';
-import {
-  amzNow,
-  type Harness,
-  hmac,
-  RawConnection,
-  rawRequest,
-  sha256,
-  sign,
-  startHarness,
-  xmlText,
-} from './support/gateway-harness.ts';
-import { MemoryVolume } from './support/memory-vfs.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { RawConnection } from '../support/raw-connection.ts';
+import { amzNow, hmac, rawRequest, sha256, sign, xmlText } from '../support/signed-request.ts';
+import { type WatchedWriter, watchWriters } from '../support/watched-objects.ts';
 
 describe('the gateway over HTTP', { timeout: 60_000 }, () => {
-  let harness: Harness;
+  let gateway: TestGateway;
+  let writers: WatchedWriter[];
   let connections: RawConnection[] = [];
 
   const open = (): RawConnection => {
-    const connection = new RawConnection(harness.port);
+    const connection = new RawConnection(gateway.port);
     connections.push(connection);
     return connection;
   };
 
   before(async () => {
-    harness = await startHarness();
+    gateway = await testGateway();
+    writers = watchWriters(gateway.faults);
+    await gateway.addBucket('bucket');
   });
   beforeEach(() => {
     for (const connection of connections) connection.destroy();
     connections = [];
-    harness.volume.buckets.clear();
-    harness.volume.addBucket('bucket');
   });
-  after(async () => {
+  after(() => {
     for (const connection of connections) connection.destroy();
-    await harness.close();
   });
 
   it('S5: 100 Continue is answered only after authentication and the bucket check', async () => {
     const expecting = { method: 'PUT', body: 'hello', headers: { expect: '100-continue', 'content-length': '5' } };
     const good = open();
-    good.send(sign({ ...expecting, target: '/bucket/k' }, harness.port).head);
+    good.send(sign({ ...expecting, target: '/bucket/k' }, gateway.port).head);
     assert.equal((await good.reply()).status, 100);
     good.send('hello');
     assert.equal((await good.reply()).status, 200);
-    assert.equal(harness.volume.content('bucket', 'k')?.toString(), 'hello');
+    assert.equal(String(await gateway.content('bucket', 'k')), 'hello');
 
     const noBucket = open();
-    noBucket.send(sign({ ...expecting, target: '/nowhere/k' }, harness.port).head);
+    noBucket.send(sign({ ...expecting, target: '/nowhere/k' }, gateway.port).head);
     const missing = await noBucket.reply();
     assert.deepEqual([missing.status, missing.headers.get('connection')], [404, 'close']);
 
     const stranger = open();
-    stranger.send(sign({ ...expecting, target: '/bucket/k' }, harness.port).head.replace(/Signature=./, 'Signature=x'));
+    stranger.send(sign({ ...expecting, target: '/bucket/k' }, gateway.port).head.replace(/Signature=./, 'Signature=x'));
     const refused = await stranger.reply();
     assert.deepEqual([refused.status, xmlText(refused.body, 'Code')], [403, 'SignatureDoesNotMatch']);
   });
 
   it('S6: what is not implemented answers 501 and changes nothing', async () => {
     const body = 'stored';
-    await rawRequest(harness, { method: 'PUT', target: '/bucket/k', body });
+    await rawRequest(gateway, { method: 'PUT', target: '/bucket/k', body });
     const requests: [string, string][] = [
       ['GET', '/bucket?analytics&id=1'],
       ['PUT', '/bucket?versioning'],
@@ -88,7 +78,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       ['OPTIONS', '/bucket/k'],
     ];
     for (const [method, target] of requests) {
-      const reply = await rawRequest(harness, { method, target, body: 'never stored' });
+      const reply = await rawRequest(gateway, { method, target, body: 'never stored' });
       assert.deepEqual([reply.status, xmlText(reply.body, 'Code')], [501, 'NotImplemented'], `${method} ${target}`);
     }
     for (const headers of [
@@ -97,24 +87,24 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       { 'x-amz-write-offset-bytes': '6' },
       { 'x-amz-acl': 'public-read' },
     ] as Record<string, string>[]) {
-      const reply = await rawRequest(harness, { method: 'PUT', target: '/bucket/k', headers, body: 'never stored' });
+      const reply = await rawRequest(gateway, { method: 'PUT', target: '/bucket/k', headers, body: 'never stored' });
       assert.equal(reply.status, 501, JSON.stringify(headers));
     }
-    assert.equal(harness.volume.content('bucket', 'k')?.toString(), body);
+    assert.equal(String(await gateway.content('bucket', 'k')), body);
   });
 
   it('ignores other expectations', async () => {
     for (const expect of ['200', '']) {
       const connection = open();
       const headers = { expect, 'content-length': '5' };
-      connection.send(sign({ method: 'PUT', target: '/bucket/k', body: 'hello', headers }, harness.port).head);
+      connection.send(sign({ method: 'PUT', target: '/bucket/k', body: 'hello', headers }, gateway.port).head);
       connection.send('hello');
       assert.equal((await connection.reply()).status, 200, expect);
     }
   });
 
   it('names every reply and repeats the name in error documents; HEAD errors have no body', async () => {
-    const missing = await rawRequest(harness, { method: 'GET', target: '/bucket/no%20such' });
+    const missing = await rawRequest(gateway, { method: 'GET', target: '/bucket/no%20such' });
     assert.equal(missing.status, 404);
     assert.equal(xmlText(missing.body, 'Code'), 'NoSuchKey');
     assert.equal(xmlText(missing.body, 'Key'), 'no such');
@@ -132,7 +122,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       ['/nowhere', 404],
       ['/bucket', 200],
     ] as const) {
-      connection.send(sign({ method: 'HEAD', target }, harness.port).head);
+      connection.send(sign({ method: 'HEAD', target }, gateway.port).head);
       const reply = await connection.reply(true);
       assert.equal(reply.status, status, target);
       assert.equal(reply.headers.get('x-amz-bucket-region'), 'us-east-1');
@@ -160,9 +150,9 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       connection.send(`PUT /bucket/k HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`);
       assert.equal((await connection.reply()).status, 400, `length '${length}'`);
     }
-    const strange = await rawRequest(harness, { method: 'PROPFIND', target: '/bucket/k' });
+    const strange = await rawRequest(gateway, { method: 'PROPFIND', target: '/bucket/k' });
     assert.deepEqual([strange.status, xmlText(strange.body, 'Code')], [405, 'MethodNotAllowed']);
-    const badEscape = await rawRequest(harness, { method: 'GET', target: '/bucket/%zz' });
+    const badEscape = await rawRequest(gateway, { method: 'GET', target: '/bucket/%zz' });
     assert.deepEqual([badEscape.status, xmlText(badEscape.body, 'Code')], [400, 'InvalidURI']);
   });
 
@@ -174,7 +164,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       ['/bucket/b', 200],
     ] as const) {
       const headers = { 'content-length': '5' };
-      connection.send(sign({ method: 'PUT', target, body: 'hello', headers }, harness.port).head);
+      connection.send(sign({ method: 'PUT', target, body: 'hello', headers }, gateway.port).head);
       connection.send('hello');
       assert.equal((await connection.reply()).status, status, target);
     }
@@ -186,7 +176,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     const body = Buffer.alloc(4 * 1024 * 1024);
     const headers = { 'content-length': String(body.length) };
     connection.send(
-      sign({ method: 'PUT', target: '/nowhere/k', payloadHash: 'UNSIGNED-PAYLOAD', headers }, harness.port).head,
+      sign({ method: 'PUT', target: '/nowhere/k', payloadHash: 'UNSIGNED-PAYLOAD', headers }, gateway.port).head,
     );
     connection.send(body);
     const reply = await connection.reply();
@@ -196,7 +186,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
 
   it('says that it serves, unsigned, and leaves every other path to S3', async () => {
     const ask = async (target: string, method = 'GET'): Promise<[number, string | null, string]> => {
-      const reply = await fetch(harness.gateway.url + target, { method });
+      const reply = await fetch(gateway.url + target, { method });
       return [reply.status, reply.headers.get('content-type'), await reply.text()];
     };
     const json = 'application/json; charset=utf-8';
@@ -214,7 +204,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
   });
 
   it("keeps a bucket's host for its keys", async () => {
-    const hosted = await startHarness({ domain: 's3.local' });
+    const hosted = await testGateway({ domain: 's3.local' });
     const ask = (host: string): Promise<number | undefined> =>
       new Promise((resolve, reject) => {
         const options = { port: hosted.port, path: '/_janusfs/health', headers: { host } };
@@ -224,7 +214,6 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       });
     assert.equal(await ask('s3.local'), 200);
     assert.equal(await ask('bucket.s3.local'), 403);
-    await hosted.close();
   });
 
   it('serves keys that a URL library would change', async () => {
@@ -237,30 +226,30 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
       ['/bucket/%F0%9F%98%80%0A', '\xf0\x9f\x98\x80\n'],
     ] as const) {
       const body = key.endsWith('/') ? '' : 'x';
-      const put = await rawRequest(harness, {
+      const put = await rawRequest(gateway, {
         method: 'PUT',
         target,
         body,
         headers: { 'content-length': String(body.length) },
       });
       assert.equal(put.status, 200, `${target}: ${put.body}`);
-      assert.ok(harness.volume.content('bucket', key) !== undefined, target);
+      assert.ok((await gateway.content('bucket', key)) !== undefined, target);
     }
   });
 
   it('needs a length or HTTP chunks for what it stores, and none for an empty request', async () => {
     const chunked = { method: 'PUT', target: '/bucket/chunked', headers: { 'transfer-encoding': 'chunked' } };
     const connection = open();
-    connection.send(sign({ ...chunked, payloadHash: 'UNSIGNED-PAYLOAD' }, harness.port).head);
+    connection.send(sign({ ...chunked, payloadHash: 'UNSIGNED-PAYLOAD' }, gateway.port).head);
     connection.send('5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n');
     assert.equal((await connection.reply()).status, 200);
-    assert.equal(harness.volume.content('bucket', 'chunked')?.toString(), 'hello there');
-    const none = await rawRequest(harness, { method: 'PUT', target: '/bucket/k' });
+    assert.equal(String(await gateway.content('bucket', 'chunked')), 'hello there');
+    const none = await rawRequest(gateway, { method: 'PUT', target: '/bucket/k' });
     assert.deepEqual([none.status, xmlText(none.body, 'Code')], [411, 'MissingContentLength']);
-    const bucket = await rawRequest(harness, { method: 'PUT', target: '/another' });
+    const bucket = await rawRequest(gateway, { method: 'PUT', target: '/another' });
     assert.equal(bucket.status, 200);
     const headers = { 'content-length': String(6 * 1024 ** 3) };
-    const large = await rawRequest(harness, {
+    const large = await rawRequest(gateway, {
       method: 'PUT',
       target: '/bucket/k',
       payloadHash: 'UNSIGNED-PAYLOAD',
@@ -284,7 +273,7 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
           'transfer-encoding': 'chunked',
         },
       },
-      harness.port,
+      gateway.port,
     );
     const prefix = `${signed.amzDate}\n${signed.scope}`;
     let previous = signed.signature;
@@ -311,34 +300,33 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
     connection.send('0\r\n\r\n');
     const reply = await connection.reply();
     assert.equal(reply.status, 200, reply.body);
-    assert.ok(harness.volume.content('bucket', 'chunked')?.equals(data));
+    assert.ok((await gateway.content('bucket', 'chunked'))?.equals(data));
   });
 
   it('publishes nothing of a body that stops, or is not what was signed', async () => {
     const headers = { 'content-length': '100' };
     const cut = open();
     cut.send(
-      sign({ method: 'PUT', target: '/bucket/cut', payloadHash: 'UNSIGNED-PAYLOAD', headers }, harness.port).head,
+      sign({ method: 'PUT', target: '/bucket/cut', payloadHash: 'UNSIGNED-PAYLOAD', headers }, gateway.port).head,
     );
     cut.send('half');
-    const writers = harness.volume.writers;
     while (!writers.some((writer) => writer.sizeBytes === 4)) await new Promise(setImmediate);
     cut.destroy();
     while (!writers.at(-1)!.aborted) await new Promise(setImmediate);
-    assert.equal(harness.volume.content('bucket', 'cut'), undefined);
+    assert.equal(await gateway.content('bucket', 'cut'), undefined);
 
-    const wrong = await rawRequest(harness, {
+    const wrong = await rawRequest(gateway, {
       method: 'PUT',
       target: '/bucket/wrong',
       body: 'hello',
       payloadHash: sha256('HELLO'),
     });
     assert.deepEqual([wrong.status, xmlText(wrong.body, 'Code')], [400, 'XAmzContentSHA256Mismatch']);
-    assert.equal(harness.volume.content('bucket', 'wrong'), undefined);
+    assert.equal(await gateway.content('bucket', 'wrong'), undefined);
   });
 
   it('streams large objects both ways with the SDK', async () => {
-    const s3 = harness.client();
+    const s3 = gateway.alice;
     const Body = Buffer.alloc(9 * 1024 * 1024, 'large ');
     await s3.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'large', Body }));
     const got = await s3.send(new GetObjectCommand({ Bucket: 'bucket', Key: 'large' }));
@@ -351,47 +339,38 @@ describe('the gateway over HTTP', { timeout: 60_000 }, () => {
   });
 
   it('survives clients that go away in the middle of a reply', async () => {
-    const s3 = harness.client();
+    const s3 = gateway.alice;
     await s3.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'large', Body: Buffer.alloc(16 * 1024 * 1024) }));
     for (let i = 0; i < 5; i++) {
       const connection = open();
-      connection.send(sign({ method: 'GET', target: '/bucket/large' }, harness.port).head);
+      connection.send(sign({ method: 'GET', target: '/bucket/large' }, gateway.port).head);
       await new Promise((resolve) => connection.socket.once('data', resolve));
       connection.destroy();
     }
-    assert.equal((await rawRequest(harness, { method: 'HEAD', target: '/bucket/large' })).status, 200);
+    assert.equal((await rawRequest(gateway, { method: 'HEAD', target: '/bucket/large' })).status, 200);
   });
 
   it('answers a server clock error for old requests', async () => {
-    const reply = await rawRequest(harness, { method: 'GET', target: '/', amzDate: amzNow(-16 * 60_000) });
+    const reply = await rawRequest(gateway, { method: 'GET', target: '/', amzDate: amzNow(-16 * 60_000) });
     assert.deepEqual([reply.status, xmlText(reply.body, 'Code')], [403, 'RequestTimeTooSkewed']);
-    const elsewhere = await rawRequest(harness, { method: 'GET', target: '/', region: 'mars-north-1' });
+    const elsewhere = await rawRequest(gateway, { method: 'GET', target: '/', region: 'mars-north-1' });
     assert.equal(elsewhere.status, 200, 'any region is accepted');
   });
 });
 
 describe('starting and stopping', { timeout: 60_000 }, () => {
-  const options = { region: 'us-east-1', logger: silentLogger };
-
   it('says what to do when the port is taken', async () => {
-    const first = await startGateway({
-      ...options,
-      vfs: new MemoryVolume().vfs(),
-      listen: { host: '127.0.0.1', port: 0 },
-    });
-    const port = Number(new URL(first.url).port);
-    const second = startGateway({ ...options, vfs: new MemoryVolume().vfs(), listen: { host: '127.0.0.1', port } });
+    const { port } = await testGateway();
     await assert.rejects(
-      second,
+      testGateway({ listen: { host: '127.0.0.1', port } }),
       (error) => error instanceof UserError && /another process listens there/.test(error.message),
     );
-    await first.close();
   });
 
   it('serves a unix socket', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'janusfs-s3-'));
     const path = join(directory, 's3.sock');
-    const gateway = await startGateway({ ...options, vfs: new MemoryVolume().vfs(), listen: { path } });
+    const gateway = await testGateway({ listen: { path } });
     assert.equal(gateway.url, `http+unix://${path}`);
     const status = await new Promise((resolve, reject) => {
       httpRequest({ socketPath: path, path: '/' }, (response) => resolve(response.resume().statusCode))
@@ -399,22 +378,23 @@ describe('starting and stopping', { timeout: 60_000 }, () => {
         .end();
     });
     assert.equal(status, 403);
-    await gateway.close();
+    await gateway.stop();
     await rm(directory, { recursive: true });
   });
 
   it('stops with idle connections open, and ends requests in progress first', async () => {
-    const harness = await startHarness();
-    harness.volume.addBucket('bucket');
-    const idle = new RawConnection(harness.port);
-    idle.send(sign({ method: 'GET', target: '/' }, harness.port).head);
+    const gateway = await testGateway();
+    const writers = watchWriters(gateway.faults);
+    await gateway.addBucket('bucket');
+    const idle = new RawConnection(gateway.port);
+    idle.send(sign({ method: 'GET', target: '/' }, gateway.port).head);
     await idle.reply();
-    const busy = new RawConnection(harness.port);
+    const busy = new RawConnection(gateway.port);
     const headers = { 'content-length': '5' };
-    busy.send(sign({ method: 'PUT', target: '/bucket/k', body: 'hello', headers }, harness.port).head);
+    busy.send(sign({ method: 'PUT', target: '/bucket/k', body: 'hello', headers }, gateway.port).head);
     busy.send('he');
-    while (harness.volume.writers.at(-1)?.sizeBytes !== 2) await new Promise(setImmediate);
-    const closed = harness.close();
+    while (writers.at(-1)?.sizeBytes !== 2) await new Promise(setImmediate);
+    const closed = gateway.stop();
     await idle.ended();
     busy.send('llo');
     assert.equal((await busy.reply()).status, 200);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { before, beforeEach, describe, it } from 'node:test';
 import {
   ListObjectsCommand,
   type ListObjectsCommandOutput,
@@ -8,9 +8,14 @@ import {
   ListObjectVersionsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { type Harness, rawRequest, startHarness, xmlText } from './support/gateway-harness.ts';
+import { MOUNT } from '../support/callers.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { rawRequest, xmlText } from '../support/signed-request.ts';
+import { lookupPath } from '../support/vfs-files.ts';
 
-const Bucket = 'list';
+/** A new one for each test. */
+let Bucket = '';
+let buckets = 0;
 
 function shown(page: ListObjectsCommandOutput | ListObjectsV2CommandOutput): string[] {
   const keys = (page.Contents ?? []).map(({ Key }) => Key!);
@@ -19,25 +24,27 @@ function shown(page: ListObjectsCommandOutput | ListObjectsV2CommandOutput): str
 }
 
 describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
-  let harness: Harness;
+  let gateway: TestGateway;
   let s3: S3Client;
 
   before(async () => {
-    harness = await startHarness();
-    s3 = harness.client();
+    gateway = await testGateway();
+    s3 = gateway.alice;
   });
-  beforeEach(() => {
-    harness.volume.buckets.clear();
-    harness.volume.addBucket(Bucket);
+  beforeEach(async () => {
+    buckets += 1;
+    Bucket = `list-${buckets}`;
+    await gateway.addBucket(Bucket);
   });
-  after(() => harness.close());
 
-  const add = (...keys: string[]): void => {
-    for (const key of keys) harness.volume.addObject(Bucket, Buffer.from(key).toString('latin1'), 'data');
+  const add = async (...keys: string[]): Promise<void> => {
+    for (const key of keys) await gateway.addObject(Bucket, Buffer.from(key).toString('latin1'), 'data');
   };
 
   it('show key, size, time, a quoted ETag, storage class and owner', async () => {
-    add('k');
+    await add('k');
+    const { attr } = await lookupPath(gateway.vfs, `${Bucket}/k`);
+    await gateway.vfs.attributes.setattr(MOUNT, attr.ino, { mtime: { sec: 1_700_000_000, nsec: 123_456_789 } });
     const { Contents } = await s3.send(new ListObjectsCommand({ Bucket }));
     const item = Contents![0]!;
     assert.match(item.ETag!, /^"[0-9a-f]{32}-1"$/);
@@ -52,7 +59,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('page with tokens: every item once, also when a page ends in a common prefix', async () => {
-    add('a', 'b/1', 'b/2', 'c/1', 'd', 'e/1', 'f');
+    await add('a', 'b/1', 'b/2', 'c/1', 'd', 'e/1', 'f');
     for (const MaxKeys of [1, 2, 3, 1000]) {
       const seen: string[] = [];
       let ContinuationToken: string | undefined;
@@ -69,7 +76,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('version 1 gives NextMarker with a delimiter only, and continues behind any marker', async () => {
-    add('a', 'b/1', 'b/2', 'c');
+    await add('a', 'b/1', 'b/2', 'c');
     const plain = await s3.send(new ListObjectsCommand({ Bucket, MaxKeys: 2 }));
     assert.deepEqual([plain.IsTruncated, plain.NextMarker, plain.Marker], [true, undefined, '']);
     const cut = await s3.send(new ListObjectsCommand({ Bucket, MaxKeys: 2, Delimiter: '/' }));
@@ -81,7 +88,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('version 2 ignores start-after once there is a token', async () => {
-    add('a', 'b', 'c', 'd');
+    await add('a', 'b', 'c', 'd');
     const first = await s3.send(new ListObjectsV2Command({ Bucket, StartAfter: 'a', MaxKeys: 1 }));
     assert.deepEqual([shown(first), first.StartAfter], [['b'], 'a']);
     const request = { Bucket, StartAfter: 'c', ContinuationToken: first.NextContinuationToken };
@@ -89,13 +96,13 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('encode keys for encoding-type=url and leave tokens alone', async () => {
-    add('quux ab/thud', 'foo+1/bar', 'é/x', 'a\u0001b', 'c\rd\n e');
+    await add('quux ab/thud', 'foo+1/bar', 'é/x', 'a\u0001b', 'c\rd\n e');
     const encoded = await s3.send(
       new ListObjectsV2Command({ Bucket, EncodingType: 'url', Delimiter: '/', MaxKeys: 4 }),
     );
     assert.equal(encoded.EncodingType, 'url');
     assert.deepEqual(shown(encoded), ['a%01b', 'c%0Dd%0A%20e', '[foo%2B1/]', '[quux%20ab/]']);
-    const plain = await rawRequest(harness, { method: 'GET', target: `/${Bucket}?prefix=a` });
+    const plain = await rawRequest(gateway, { method: 'GET', target: `/${Bucket}?prefix=a` });
     assert.equal(
       Buffer.from(xmlText(plain.body, 'Key')!, 'latin1').toString('utf8'),
       'a\ufffdb',
@@ -108,7 +115,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('treat max-keys as S3 does', async () => {
-    add('a', 'b');
+    await add('a', 'b');
     const none = await s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 0 }));
     assert.deepEqual([shown(none), none.IsTruncated, none.MaxKeys], [[], false, 0]);
     assert.equal((await s3.send(new ListObjectsV2Command({ Bucket, MaxKeys: 5000 }))).MaxKeys, 1000);
@@ -119,7 +126,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
       'encoding-type=utf',
       'list-type=2&continuation-token=x',
     ]) {
-      const reply = await rawRequest(harness, { method: 'GET', target: `/${Bucket}?${query}` });
+      const reply = await rawRequest(gateway, { method: 'GET', target: `/${Bucket}?${query}` });
       assert.equal(xmlText(reply.body, 'Code'), 'InvalidArgument', query);
     }
     // A client that has no token yet may send an empty one.
@@ -128,7 +135,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('echo what was asked, an empty delimiter is none', async () => {
-    add('a/b');
+    await add('a/b');
     const page = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: 'a', Delimiter: '' }));
     assert.deepEqual([page.Name, page.Prefix, page.Delimiter, shown(page)], [Bucket, 'a', undefined, ['a/b']]);
     const odd = await s3.send(new ListObjectsV2Command({ Bucket, Delimiter: '%' }));
@@ -136,7 +143,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
   });
 
   it('of versions show each object as its version null', async () => {
-    add('a', 'b/1', 'c');
+    await add('a', 'b/1', 'c');
     const page = await s3.send(new ListObjectVersionsCommand({ Bucket, MaxKeys: 1 }));
     const version = page.Versions![0]!;
     assert.deepEqual([version.Key, version.VersionId, version.IsLatest], ['a', 'null', true]);
@@ -152,7 +159,7 @@ describe('listings, with the AWS SDK', { timeout: 60_000 }, () => {
       rest.CommonPrefixes?.map(({ Prefix }) => Prefix),
       ['b/'],
     );
-    const lone = await rawRequest(harness, { method: 'GET', target: `/${Bucket}?versions&version-id-marker=null` });
+    const lone = await rawRequest(gateway, { method: 'GET', target: `/${Bucket}?versions&version-id-marker=null` });
     assert.equal(xmlText(lone.body, 'Code'), 'InvalidArgument');
   });
 });

@@ -1,6 +1,6 @@
 /** What an object carries besides bytes and metadata: storage class and redirect. And methods that S3 does not have. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
@@ -15,18 +15,18 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { refusalCode } from './object-gateway.ts';
-import { RawConnection, xmlText } from './support/gateway-harness.ts';
-import { startVolumeGateway, type VolumeGateway } from './volume-gateway.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { RawConnection } from '../support/raw-connection.ts';
+import { refusalCode } from '../support/refusal.ts';
+import { xmlText } from '../support/signed-request.ts';
 
 const options = { timeout: 60_000 };
 const Bucket = 'settings';
-let gateway: VolumeGateway;
+let gateway: TestGateway;
 before(async () => {
-  gateway = await startVolumeGateway();
+  gateway = await testGateway();
   await gateway.alice.send(new CreateBucketCommand({ Bucket }));
 }, options);
-after(() => gateway.close(), options);
 
 const put = (Key: string, more: object = {}) =>
   gateway.alice.send(new PutObjectCommand({ Bucket, Key, Body: 'x', ...more }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -14,20 +14,23 @@ import {
   PutObjectCommand,
   PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
-import { BUCKET as Bucket, type ObjectGateway, refusalCode, startObjectGateway } from './object-gateway.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { refusalCode } from '../support/refusal.ts';
+import { writeFile } from '../support/vfs-files.ts';
 
 const options = { timeout: 60_000 };
-let gateway: ObjectGateway;
+const Bucket = 'bucket';
+let gateway: TestGateway;
 before(async () => {
-  gateway = await startObjectGateway();
+  gateway = await testGateway();
+  await gateway.addBucket(Bucket);
 });
-after(() => gateway.close());
 
 const put = (Key: string, Body: string, more: object = {}) =>
-  gateway.client.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
+  gateway.alice.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
 const copy = (CopySource: string, Key: string, more: object = {}) =>
-  gateway.client.send(new CopyObjectCommand({ Bucket, Key, CopySource, ...more }));
-const head = (Key: string) => gateway.client.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
+  gateway.alice.send(new CopyObjectCommand({ Bucket, Key, CopySource, ...more }));
+const head = (Key: string) => gateway.alice.send(new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }));
 
 test('a copy keeps bytes, ETag, checksum, headers, metadata and tags', options, async () => {
   const made = await put('src', 'hello', {
@@ -69,7 +72,7 @@ test('the source is decoded once, and a plus sign is a plus sign', options, asyn
   await copy(encodeURIComponent(`/${Bucket}/a+b ü%25/c?d`), 'from-odd-2');
   await copy(`${Bucket}/${encodeURI('a+b ü%25/c').replaceAll('?', '%3F')}%3Fd?versionId=null`, 'from-odd-3');
   for (const Key of ['from-odd', 'from-odd-2', 'from-odd-3']) {
-    const got = await gateway.client.send(new GetObjectCommand({ Bucket, Key }));
+    const got = await gateway.alice.send(new GetObjectCommand({ Bucket, Key }));
     assert.equal(await got.Body!.transformToString(), 'odd');
   }
   assert.equal(await refusalCode(copy(`${Bucket}/src?versionId=v1`, 'x')), 'NoSuchVersion 404');
@@ -80,7 +83,7 @@ test('the source is decoded once, and a plus sign is a plus sign', options, asyn
 test('missing sources say what is missing', options, async () => {
   assert.equal(await refusalCode(copy(`${Bucket}/never`, 'x')), 'NoSuchKey 404');
   assert.equal(await refusalCode(copy('never/src', 'x')), 'NoSuchBucket 404');
-  await gateway.client.send(new CreateBucketCommand({ Bucket: 'other' }));
+  await gateway.alice.send(new CreateBucketCommand({ Bucket: 'other' }));
   assert.equal(await refusalCode(copy('other/src', 'x')), 'NoSuchKey 404');
 });
 
@@ -104,7 +107,7 @@ test('a checksum that the source lacks is computed', options, async () => {
   const expected = createHash('sha256').update('hello').digest('base64');
   assert.equal(copied.CopyObjectResult!.ChecksumSHA256, expected);
   assert.equal((await head('sha')).ChecksumSHA256, expected);
-  gateway.objects.writeThroughMount(Bucket, 'mount', Buffer.from('hello'));
+  await writeFile(gateway.vfs, 'mount', 'hello', Bucket);
   const fromMount = await copy(`${Bucket}/mount`, 'from-mount');
   assert.match(fromMount.CopyObjectResult!.ETag!, /^"[0-9a-f]{32}-1"$/);
   assert.equal((await head('from-mount')).ETag, fromMount.CopyObjectResult!.ETag);
@@ -113,9 +116,9 @@ test('a checksum that the source lacks is computed', options, async () => {
 test('tags are read, replaced and removed; S3 limits hold', options, async () => {
   await put('tags', 'x');
   const id = { Bucket, Key: 'tags' };
-  const read = async () => (await gateway.client.send(new GetObjectTaggingCommand(id))).TagSet;
+  const read = async () => (await gateway.alice.send(new GetObjectTaggingCommand(id))).TagSet;
   const write = (TagSet: { Key: string; Value: string }[]) =>
-    gateway.client.send(new PutObjectTaggingCommand({ ...id, Tagging: { TagSet } }));
+    gateway.alice.send(new PutObjectTaggingCommand({ ...id, Tagging: { TagSet } }));
   assert.deepEqual(await read(), []);
   await write([
     { Key: 'grün', Value: 'a b' },
@@ -131,10 +134,10 @@ test('tags are read, replaced and removed; S3 limits hold', options, async () =>
   assert.equal(await refusalCode(write([{ Key: 'k', Value: 'v'.repeat(257) }])), 'InvalidTag 400');
   assert.equal(await refusalCode(write(many.slice(0, 1).concat(many.slice(0, 1)))), 'InvalidTag 400');
   await write([{ Key: 'ü'.repeat(128), Value: 'ü'.repeat(256) }]);
-  const removed = await gateway.client.send(new DeleteObjectTaggingCommand(id));
+  const removed = await gateway.alice.send(new DeleteObjectTaggingCommand(id));
   assert.equal(removed.$metadata.httpStatusCode, 204);
   assert.deepEqual(await read(), []);
-  const absent = gateway.client.send(new GetObjectTaggingCommand({ Bucket, Key: 'never' }));
+  const absent = gateway.alice.send(new GetObjectTaggingCommand({ Bucket, Key: 'never' }));
   assert.equal(await refusalCode(absent), 'NoSuchKey 404');
   const etag = (await head('tags')).ETag;
   assert.equal(etag, `"${createHash('md5').update('x').digest('hex')}"`);
@@ -143,29 +146,29 @@ test('tags are read, replaced and removed; S3 limits hold', options, async () =>
 test('the ACL is the owner’s full control, and nothing else can be set', options, async () => {
   await put('acl', 'x');
   const id = { Bucket, Key: 'acl' };
-  const acl = await gateway.client.send(new GetObjectAclCommand(id));
-  assert.equal(acl.Owner!.ID, '1000');
-  assert.equal(acl.Owner!.DisplayName, 'tester');
+  const acl = await gateway.alice.send(new GetObjectAclCommand(id));
+  assert.equal(acl.Owner!.ID, '1001');
+  assert.equal(acl.Owner!.DisplayName, 'alice');
   assert.deepEqual(
     acl.Grants!.map(({ Grantee, Permission }) => [Grantee!.Type, Grantee!.ID, Permission]),
-    [['CanonicalUser', '1000', 'FULL_CONTROL']],
+    [['CanonicalUser', '1001', 'FULL_CONTROL']],
   );
-  await gateway.client.send(new PutObjectAclCommand({ ...id, ACL: 'private' }));
-  await gateway.client.send(
+  await gateway.alice.send(new PutObjectAclCommand({ ...id, ACL: 'private' }));
+  await gateway.alice.send(
     new PutObjectAclCommand({ ...id, AccessControlPolicy: { Grants: acl.Grants!, Owner: acl.Owner! } }),
   );
-  const shared = gateway.client.send(new PutObjectAclCommand({ ...id, ACL: 'public-read' }));
+  const shared = gateway.alice.send(new PutObjectAclCommand({ ...id, ACL: 'public-read' }));
   assert.equal(await refusalCode(shared), 'NotImplemented 501');
   const grant = { Grantee: { Type: 'CanonicalUser' as const, ID: '1' }, Permission: 'READ' as const };
   const policy = { Grants: [grant], Owner: acl.Owner! };
-  const granted = gateway.client.send(new PutObjectAclCommand({ ...id, AccessControlPolicy: policy }));
+  const granted = gateway.alice.send(new PutObjectAclCommand({ ...id, AccessControlPolicy: policy }));
   assert.equal(await refusalCode(granted), 'NotImplemented 501');
 });
 
 test('attributes of a plain object have no parts', options, async () => {
   await put('attributes', 'hello');
   const ask = (ObjectAttributes: string[]) =>
-    gateway.client.send(
+    gateway.alice.send(
       new GetObjectAttributesCommand({ Bucket, Key: 'attributes', ObjectAttributes: ObjectAttributes as 'ETag'[] }),
     );
   const all = await ask(['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']);

@@ -1,6 +1,6 @@
 /** Headers and documents that say who owns or may use something, and what CreateBucket takes from its configuration. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -17,19 +17,19 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { refusalCode } from './object-gateway.ts';
-import { rawRequest, xmlText } from './support/gateway-harness.ts';
-import { ALICE, startVolumeGateway, type VolumeGateway } from './volume-gateway.ts';
+import { ALICE } from '../support/callers.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { refusalCode } from '../support/refusal.ts';
+import { rawRequest, xmlText } from '../support/signed-request.ts';
 
 const options = { timeout: 60_000 };
 const Bucket = 'owned';
-let gateway: VolumeGateway;
+let gateway: TestGateway;
 before(async () => {
-  gateway = await startVolumeGateway();
+  gateway = await testGateway();
   await gateway.alice.send(new CreateBucketCommand({ Bucket }));
   await gateway.alice.send(new PutObjectCommand({ Bucket, Key: 'source', Body: 'x' }));
 }, options);
-after(() => gateway.close(), options);
 
 /** Sends every request that may carry access headers. */
 const senders: [string, (access: object) => Promise<unknown>][] = [

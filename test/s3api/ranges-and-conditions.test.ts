@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { checkReadConditions } from '../../src/s3api/protocol/conditions.ts';
 import { parseCopyRange, parseRange } from '../../src/s3api/protocol/ranges.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
 import { httpDate, parseHttpDate } from '../../src/s3api/protocol/times.ts';
-import { BUCKET as Bucket, type ObjectGateway, refusalCode, startObjectGateway } from './object-gateway.ts';
+import { type TestGateway, testGateway } from '../support/gateway.ts';
+import { refusalCode } from '../support/refusal.ts';
+
+const Bucket = 'bucket';
 
 describe('S13: ranges', () => {
   const cases: [string, number, ReturnType<typeof parseRange>][] = [
@@ -108,15 +111,15 @@ describe('S14: dates', () => {
 });
 
 describe('S13: parts', () => {
-  let gateway: ObjectGateway;
+  let gateway: TestGateway;
   before(async () => {
-    gateway = await startObjectGateway();
-    await gateway.client.send(new PutObjectCommand({ Bucket, Key: 'empty', Body: '' }));
-    await gateway.client.send(new PutObjectCommand({ Bucket, Key: 'simple', Body: 'hello' }));
+    gateway = await testGateway();
+    await gateway.addBucket(Bucket);
+    await gateway.alice.send(new PutObjectCommand({ Bucket, Key: 'empty', Body: '' }));
+    await gateway.alice.send(new PutObjectCommand({ Bucket, Key: 'simple', Body: 'hello' }));
   });
-  after(() => gateway.close());
-  const get = (Key: string, more: object) => gateway.client.send(new GetObjectCommand({ Bucket, Key, ...more }));
-  const head = (Key: string, more: object) => gateway.client.send(new HeadObjectCommand({ Bucket, Key, ...more }));
+  const get = (Key: string, more: object) => gateway.alice.send(new GetObjectCommand({ Bucket, Key, ...more }));
+  const head = (Key: string, more: object) => gateway.alice.send(new HeadObjectCommand({ Bucket, Key, ...more }));
 
   it('that cannot be are refused, whether or not there is the key', async () => {
     for (const Key of ['simple', 'absent']) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { KeyPath } from '../../src/meta/meta.ts';
 import { decodeBytes, existingKeyPath, keyPath, parseTarget } from '../../src/s3api/http/key-path.ts';
 import { canonicalQuery, parseQuery, uriEncode } from '../../src/s3api/http/query.ts';
 import { Router } from '../../src/s3api/http/router.ts';
@@ -8,7 +9,6 @@ import type { Scope } from '../../src/s3api/operations/operation.ts';
 import { OPERATIONS } from '../../src/s3api/operations/registry.ts';
 import { FOREIGN_SUBRESOURCES, UNBUILT } from '../../src/s3api/operations/unbuilt.ts';
 import { isS3Error } from '../../src/s3api/protocol/s3-error.ts';
-import { pathKey } from './support/path-key.ts';
 
 const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
 
@@ -75,6 +75,11 @@ describe('routing', () => {
     assert.equal(routed('POST', 'bucket', '', { 'content-type': 'multipart/form-data; boundary=x' }), 'NotImplemented');
   });
 });
+
+/** The key that a path was made from. */
+function pathKey({ components, directory }: KeyPath): string {
+  return components.join('/') + (directory ? '/' : '');
+}
 
 const parsed = (url: string, host?: string, domain?: string): [string | undefined, string | undefined] => {
   const { bucket, key } = parseTarget(url, host, domain);

@@ -7,7 +7,11 @@ import { UserDirectory } from '../../src/s3api/auth/user-directory.ts';
 import { parseQuery } from '../../src/s3api/http/query.ts';
 import { AwsChunkedDecoder } from '../../src/s3api/payload/aws-chunked.ts';
 import { isS3Error, type S3Error } from '../../src/s3api/protocol/s3-error.ts';
-import { MemoryVolume } from './support/memory-vfs.ts';
+import { ALICE } from '../support/callers.ts';
+import { withFaults } from '../support/faults.ts';
+import { until } from '../support/until.ts';
+import { joinVfs } from '../support/vfs-session.ts';
+import { testVolume } from '../support/volume.ts';
 
 // The examples of AWS's documentation, with its credentials, host and date.
 const AWS_EXAMPLE: User = {
@@ -35,14 +39,13 @@ function request(method: string, path: string, query: string, headers: Record<st
   };
 }
 
-function users(list: User[] = [AWS_EXAMPLE]): UserDirectory {
-  const volume = new MemoryVolume();
-  volume.users = list;
-  return new UserDirectory(volume.vfs(), silentLogger);
-}
+// Read once, before the clock is turned back.
+const { vfs } = await joinVfs(await testVolume({ users: [AWS_EXAMPLE] }));
+const users = new UserDirectory(vfs, silentLogger);
+await users.find(AWS_EXAMPLE.accessKey);
 
 async function refusal(signed: SignedRequest): Promise<S3Error> {
-  const error = await authenticate(signed, users()).then(
+  const error = await authenticate(signed, users).then(
     () => assert.fail('the request was let in'),
     (reason: unknown) => reason,
   );
@@ -60,7 +63,7 @@ describe('signatures of the examples in AWS documentation', () => {
     const signature = 'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41';
     const signed = 'host;range;x-amz-content-sha256;x-amz-date';
     const headers = { range: 'bytes=0-9', ...DATE_HEADERS, authorization: authorization(signed, signature) };
-    const answer = await authenticate(request('GET', '/test.txt', '', headers), users());
+    const answer = await authenticate(request('GET', '/test.txt', '', headers), users);
     assert.equal(answer.user.name, 'example');
     assert.equal(answer.presigned, false);
   });
@@ -76,7 +79,7 @@ describe('signatures of the examples in AWS documentation', () => {
       'x-amz-content-sha256': payload,
       authorization: authorization(signed, signature),
     };
-    const answer = await authenticate(request('PUT', '/test%24file.text', '', headers), users());
+    const answer = await authenticate(request('PUT', '/test%24file.text', '', headers), users);
     assert.equal(answer.payloadHash, payload);
   });
 
@@ -91,7 +94,7 @@ describe('signatures of the examples in AWS documentation', () => {
       'x-amz-content-sha256': payload,
       authorization: authorization(signed, signature),
     };
-    await authenticate(request('PUT', '/test$file.text', '', headers), users());
+    await authenticate(request('PUT', '/test$file.text', '', headers), users);
   });
 
   it('GET with an empty query value', async () => {
@@ -101,7 +104,7 @@ describe('signatures of the examples in AWS documentation', () => {
       authorization: authorization('host;x-amz-content-sha256;x-amz-date', signature),
     };
     for (const query of ['lifecycle', 'lifecycle=']) {
-      await authenticate(request('GET', '/', query, headers), users());
+      await authenticate(request('GET', '/', query, headers), users);
     }
   });
 
@@ -112,7 +115,7 @@ describe('signatures of the examples in AWS documentation', () => {
       authorization: authorization('host;x-amz-content-sha256;x-amz-date', signature),
     };
     for (const query of ['max-keys=2&prefix=J', 'prefix=J&max-keys=2']) {
-      await authenticate(request('GET', '/', query, headers), users());
+      await authenticate(request('GET', '/', query, headers), users);
     }
   });
 
@@ -121,7 +124,7 @@ describe('signatures of the examples in AWS documentation', () => {
       'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request' +
       '&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host' +
       '&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404';
-    const answer = await authenticate(request('GET', '/test.txt', query, {}), users());
+    const answer = await authenticate(request('GET', '/test.txt', query, {}), users);
     assert.equal(answer.presigned, true);
     assert.equal(answer.payloadHash, 'UNSIGNED-PAYLOAD');
     mock.timers.setTime(Date.parse('2013-05-25T00:00:01Z'));
@@ -147,7 +150,7 @@ describe('signatures of the examples in AWS documentation', () => {
         '4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9',
       ),
     };
-    const answer = await authenticate(request('PUT', '/examplebucket/chunkObject.txt', '', headers), users());
+    const answer = await authenticate(request('PUT', '/examplebucket/chunkObject.txt', '', headers), users);
     const decoder = new AwsChunkedDecoder({ decodedBytes: 66_560, signing: answer.signing, trailers: false });
     const body = [
       `10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\r\n${'a'.repeat(65_536)}\r\n`,
@@ -267,14 +270,23 @@ describe('refused signatures', () => {
 
 describe('users', () => {
   it('are read again when the volume says so, and for unknown keys at most once a second', async () => {
-    const volume = new MemoryVolume();
-    const directory = new UserDirectory(volume.vfs(), silentLogger);
+    const volume = await testVolume({ users: [ALICE] });
+    const served = withFaults((await joinVfs(volume)).vfs);
+    let loads = 0;
+    served.faults.replace('users', 'list', (real) => () => {
+      loads += 1;
+      return real();
+    });
+    const directory = new UserDirectory(served.vfs, silentLogger);
     assert.equal((await directory.find('AKALICE'))?.name, 'alice');
     assert.equal(await directory.find('AKCAROL'), undefined);
     assert.equal(await directory.find('AKCAROL'), undefined);
-    assert.equal(volume.userLoads, 1);
-    volume.changeUsers([{ ...AWS_EXAMPLE, accessKey: 'AKCAROL' }]);
+    assert.equal(loads, 1);
+    const elsewhere = await volume.join();
+    await elsewhere.users.put({ ...AWS_EXAMPLE, accessKey: 'AKCAROL' });
+    await elsewhere.users.remove('alice');
+    // Nothing but the push tells: a key that is known is not asked for again.
+    await until(async () => (await directory.find('AKALICE')) === undefined, 'the push to be obeyed');
     assert.equal((await directory.find('AKCAROL'))?.name, 'example');
-    assert.equal(await directory.find('AKALICE'), undefined);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
-import { sampleAttr } from './sample-attr.ts';
+import { sampleAttr } from '../support/sample-attr.ts';
 
 test('attributes are kept until a push names their inode', () => {
   const cache = new AttrCache(10);

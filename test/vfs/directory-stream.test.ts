@@ -5,7 +5,7 @@ import type { Entry } from '../../src/base/vocabulary.ts';
 import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
 import { CookieTable, FIRST_COOKIE } from '../../src/vfs/name/cookie-table.ts';
 import { DirStream } from '../../src/vfs/name/dir-stream.ts';
-import { sampleAttr } from './sample-attr.ts';
+import { sampleAttr } from '../support/sample-attr.ts';
 
 const DIR = 1;
 

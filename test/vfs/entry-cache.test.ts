@@ -5,11 +5,11 @@ import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { AttrCache } from '../../src/vfs/cache/attr-cache.ts';
 import { EntryCache } from '../../src/vfs/cache/entry-cache.ts';
 import { MOUNT } from '../support/callers.ts';
+import { sampleAttr } from '../support/sample-attr.ts';
 import { until } from '../support/until.ts';
 import { writeFile } from '../support/vfs-files.ts';
 import { joinVfs } from '../support/vfs-session.ts';
 import { testVolume } from '../support/volume.ts';
-import { sampleAttr } from './sample-attr.ts';
 
 const timeout = 60_000;
 const volume = await testVolume();
