@@ -2,9 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import { after, before, describe, test } from 'node:test';
-import { buildAddon, cannotMount, Mounted, TEST_MS_MAX } from './mounted.ts';
+import { open, readFile, stat, writeFile } from 'node:fs/promises';
+import { before, describe, test } from 'node:test';
+import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { MOUNT } from '../support/callers.ts';
+import { buildAddon, cannotMount, Mounted, TEST_MS_MAX } from '../support/mounted.ts';
+import { until } from '../support/until.ts';
+import { writeFile as writeFar } from '../support/vfs-files.ts';
+import { joinVfs } from '../support/vfs-session.ts';
 
 for (const transport of ['native', 'pure'] as const) {
   describe(`caches over the ${transport} transport`, { skip: cannotMount, timeout: 3 * TEST_MS_MAX }, () => {
@@ -13,7 +18,6 @@ for (const transport of ['native', 'pure'] as const) {
       buildAddon();
       mounted = await Mounted.start({ transport });
     });
-    after(() => mounted?.remove());
 
     test('names and attributes are asked for once', async () => {
       await writeFile(mounted.path('once'), 'x');
@@ -23,43 +27,60 @@ for (const transport of ['native', 'pure'] as const) {
       assert.equal(await mounted.calls('lookup'), before);
     });
 
-    test('a missing name is remembered, and a remote create shows at once', async () => {
+    test('a missing name is remembered, and a PUT shows at once', async () => {
       await assert.rejects(stat(mounted.path('remote')), { code: 'ENOENT' });
       const before = await mounted.calls('lookup');
       await assert.rejects(stat(mounted.path('remote')), { code: 'ENOENT' });
       assert.equal(await mounted.calls('lookup'), before, 'the second time the kernel answers');
-      await mounted.ask('remote-write', 'remote', 'from far');
+      await mounted.ask('put', 'remote', 'from far');
       assert.equal(await readFile(mounted.path('remote'), 'latin1'), 'from far');
     });
 
-    test('remote bytes and sizes show at once, also in an open file', async () => {
-      await mounted.ask('remote-write', 'changing', 'first');
+    test('bytes and sizes of a PUT over a file show at once', async () => {
+      await mounted.ask('put', 'changing', 'first');
       assert.equal(await readFile(mounted.path('changing'), 'latin1'), 'first');
-      await mounted.ask('remote-write', 'changing', 'second version');
+      await mounted.ask('put', 'changing', 'second version');
       assert.equal((await stat(mounted.path('changing'))).size, 14);
       assert.equal(await readFile(mounted.path('changing'), 'latin1'), 'second version');
     });
 
-    test('a remote removal shows at once', async () => {
-      await mounted.ask('remote-write', 'leaving', 'x');
+    test('what another session writes shows when its push has come, also in an open file', async () => {
+      const far = await joinVfs(mounted.volume);
+      await writeFar(far.vfs, 'far', 'first');
+      await until(async () => (await readFile(mounted.path('far'), 'latin1')) === 'first', 'the first bytes');
+      const file = await open(mounted.path('far'));
+      assert.equal((await file.read(Buffer.alloc(20), 0, 20, 0)).bytesRead, 5);
+      await writeFar(far.vfs, 'far', 'second version');
+      await until(async () => (await stat(mounted.path('far'))).size === 14, 'the new size');
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(20), 0, 20, 0);
+      assert.equal(buffer.toString('latin1', 0, bytesRead), 'second version');
+      assert.equal(await readFile(mounted.path('far'), 'latin1'), 'second version');
+      await file.close();
+      await far.vfs.names.unlink(MOUNT, ROOT_INO, 'far');
+      const gone = (error: NodeJS.ErrnoException) => error.code === 'ENOENT';
+      await until(() => stat(mounted.path('far')).then(() => false, gone), 'the removal');
+    });
+
+    test('a DELETE shows at once', async () => {
+      await mounted.ask('put', 'leaving', 'x');
       await stat(mounted.path('leaving'));
-      await mounted.ask('remote-remove', 'leaving');
+      await mounted.ask('remove', 'leaving');
       await assert.rejects(stat(mounted.path('leaving')), { code: 'ENOENT' });
     });
 
-    test('expireAll makes the kernel ask for everything again', async () => {
+    test('when pushes come again the kernel asks for everything anew', async () => {
       await mounted.sh('mkdir -p deep; echo 1 > deep/f; cat deep/f; stat missing 2>/dev/null || true');
       const before = await mounted.calls('lookup');
-      await mounted.ask('expire-all');
+      await mounted.ask('pushes-again');
       // The root is invalidated with the epoch; another invalidation comes after it in the same queue.
-      await mounted.ask('remote-write', 'marker', 'x');
+      await mounted.ask('put', 'marker', 'x');
       await mounted.sh('cat deep/f; stat missing 2>/dev/null || true');
       assert.ok((await mounted.calls('lookup')) >= before + 3, 'deep, f and the missing name');
     });
 
-    test('many remote changes while the directory is in use come through', async () => {
+    test('many PUTs while the directory is in use come through', async () => {
       const busy = mounted.sh('for i in $(seq 300); do echo $i > busy-$i; ls > /dev/null; rm busy-$i; done');
-      for (let i = 0; i < 100; i++) await mounted.ask('remote-write', `r${i % 10}`, `value ${i}`);
+      for (let i = 0; i < 100; i++) await mounted.ask('put', `r${i % 10}`, `value ${i}`);
       await busy;
       for (let i = 0; i < 10; i++) {
         assert.equal(await readFile(mounted.path(`r${i}`), 'latin1'), `value ${90 + i}`);

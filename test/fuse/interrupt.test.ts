@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { afterEach, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.ts';
 import type { Attr, Entry } from '../../src/base/vocabulary.ts';
@@ -15,7 +15,8 @@ import type { Transport } from '../../src/fuse/transport/transport.ts';
 import { BODY, Request, WireBuffer } from '../../src/fuse/wire/decode.ts';
 import { OP } from '../../src/fuse/wire/protocol.ts';
 import type { FileHandle, KernelCache, Vfs } from '../../src/vfs/vfs.ts';
-import { buildAddon, cannotMount, Mounted, TEST_MS_MAX } from './mounted.ts';
+import { buildAddon, cannotMount, Mounted, TEST_MS_MAX } from '../support/mounted.ts';
+import { until } from '../support/until.ts';
 
 const EINTR = 4;
 
@@ -153,10 +154,6 @@ function waitsForUs(pid: number): boolean {
   return /fuse|request_wait|folio|completion/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1'));
 }
 
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
 for (const transport of ['native', 'pure'] as const) {
   describe(`signals over the ${transport} transport`, { skip: cannotMount, timeout: 6 * TEST_MS_MAX }, () => {
     let mounted: Mounted;
@@ -166,7 +163,6 @@ for (const transport of ['native', 'pure'] as const) {
       await mounted.sh('mkdir d; echo text > file; echo text > other');
     });
     afterEach(() => mounted.ask('resume'));
-    after(() => mounted?.remove());
 
     const calls: [string, string, (path: (name: string) => string) => string][] = [
       ['lookup', 'SIGTERM', (path) => `access(b'${path('unknown')}', 0)`],
@@ -185,12 +181,12 @@ for (const transport of ['native', 'pure'] as const) {
           call((name) => mounted.path(name)),
           signal,
         );
-        await until(() => interrupted.waits());
+        await until(() => interrupted.waits(), 'the caller to wait');
         interrupted.keepSending(signal as NodeJS.Signals);
         assert.equal(await interrupted.said, `result -1 ${EINTR}`);
         // The late result: whatever it took is given back, and the next call sees the truth.
         await mounted.ask('resume');
-        await until(async () => (await mounted.ask('open-count')) === 0);
+        await until(async () => (await mounted.ask('open-count')) === 0, 'the file to be released');
         assert.equal((await mounted.sh('cat file')).trim(), 'text');
         await assert.rejects(stat(mounted.path('unknown')), { code: 'ENOENT' });
       });
@@ -204,7 +200,7 @@ for (const transport of ['native', 'pure'] as const) {
       const timed = caller(`open(b'${path('other')}', 0)`, 'SIGALRM SIGCHLD SIGUSR1');
       const truncating = caller(`open(b'${path('other')}', os.O_WRONLY | os.O_TRUNC)`, 'SIGTERM');
       const looking = caller(`open(b'${path('file')}', 0)`, 'SIGTERM');
-      for (const one of [making, timed, truncating, looking]) await until(() => one.waits());
+      for (const one of [making, timed, truncating, looking]) await until(() => one.waits(), 'the callers to wait');
       for (const one of [making, truncating]) one.keepSending('SIGTERM');
       timed.keepSending('SIGALRM', 'SIGCHLD', 'SIGUSR1');
       looking.keepSending('SIGTERM');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { loadAddon } from '../../src/fuse/transport/addon.ts';
 import { readersForPool } from '../../src/fuse/transport/pure.ts';
-import { buildAddon, TEST_MS_MAX } from './mounted.ts';
+import { buildAddon, TEST_MS_MAX } from '../support/mounted.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 

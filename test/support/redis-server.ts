@@ -7,6 +7,9 @@ import { join } from 'node:path';
 
 const READY_MS = 60_000;
 
+/** How sessions of tests connect to it. */
+export const CONNECT = { kind: 'test', connectTimeoutMs: READY_MS } as const;
+
 export interface RedisServerOptions {
   /** Keep a log, so that a restart finds the data (appendfsync no, as `up` runs it). */
   appendOnly?: boolean;
@@ -81,7 +84,7 @@ export class RedisServer {
     const end = Date.now() + READY_MS;
     while (!(await ping(this.socket))) {
       if (Date.now() > end) throw new Error(`redis-server on ${this.socket} did not answer within ${READY_MS} ms`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 }

@@ -11,8 +11,9 @@ import type { VfsSettings } from '../../src/vfs/vfs-options.ts';
 import { CHUNK_OPTIONS } from './chunk-options.ts';
 import { countedMeta } from './counted-meta.ts';
 import { RecordingKernel } from './recording-kernel.ts';
+import { CONNECT } from './redis-server.ts';
 import { until } from './until.ts';
-import { CONNECT, type TestVolume } from './volume.ts';
+import type { TestVolume } from './volume.ts';
 
 /** Nothing happens by itself: each test does what it is about. */
 const NO_UPKEEP = { packer: false, deleter: false, reaper: false, compaction: false, reapDelayMs: 1 };
@@ -35,7 +36,10 @@ export interface SessionOptions {
 }
 
 /** Joins with a file system of its own, pushes proven to come; closed with the volume. */
-export async function joinVfs(volume: TestVolume, options: SessionOptions = {}): Promise<Session> {
+export async function joinVfs(
+  volume: Pick<TestVolume, 'url' | 'storeUrl' | 'beforeEnd'>,
+  options: SessionOptions = {},
+): Promise<Session> {
   const { vfs: settings = {}, chunks: chunkOptions = {}, store = (same) => same } = options;
   const meta = await openMeta(volume.url, { ...CONNECT, pingMs: 100 });
   volume.beforeEnd(() => meta.close());

@@ -15,9 +15,7 @@ import type { User } from '../../src/base/vocabulary.ts';
 import { metaOf } from '../../src/meta/open-meta.ts';
 import { formatVolume } from '../../src/meta/volume/format-volume.ts';
 import { joinVolume, type OpenOptions } from '../../src/meta/volume/join-volume.ts';
-import { type RedisServer, type RedisServerOptions, redisServer } from './redis-server.ts';
-
-export const CONNECT = { kind: 'test', connectTimeoutMs: 60_000 } as const;
+import { CONNECT, type RedisServer, type RedisServerOptions, redisServer } from './redis-server.ts';
 
 export interface VolumeOptions extends RedisServerOptions {
   users?: User[];

@@ -1,4 +1,7 @@
-/** A mount for a test: a child process that serves a MemoryVfs. The test process itself serves nothing. */
+/**
+ * A mount for a test: a child process that serves a volume. The test process itself serves nothing; it may join the volume as
+ * another machine does, or ask the child to do what S3 does beside the mount.
+ */
 import { type ChildProcess, execFile, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -6,13 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { MountOptions } from '../../src/fuse/mount/fuse-mount.ts';
-import type { Command } from './memory-server.ts';
+import type { Command, MountRequest } from './mount-server.ts';
+import { type TestVolume, testVolume } from './volume.ts';
 
 /** A hanging mount must fail a test, not stop the suite. Generous, for loaded machines. */
 export const TEST_MS_MAX = 60_000;
 const COMMAND_MS_MAX = 40_000;
 const ROOT = join(import.meta.dirname, '..', '..', '..');
-const SERVER = join(import.meta.dirname, 'memory-server.js');
+const SERVER = join(import.meta.dirname, 'mount-server.js');
 const execute = promisify(execFile);
 
 /** Why mount tests cannot run here, or false. */
@@ -52,6 +56,7 @@ type Message = { ready?: string; failed?: string; ended?: Ended; id?: number; re
 
 export class Mounted {
   readonly mountPoint: string;
+  readonly volume: TestVolume;
   readonly child: ChildProcess;
   /** Exit status and signal of the server. */
   readonly exited: Promise<[number | null, string | null]>;
@@ -61,8 +66,9 @@ export class Mounted {
   #nextId = 0;
   #waiting = new Map<number, (message: Message) => void>();
 
-  private constructor(mountPoint: string, child: ChildProcess) {
+  private constructor(mountPoint: string, volume: TestVolume, child: ChildProcess) {
     this.mountPoint = mountPoint;
+    this.volume = volume;
     this.child = child;
     this.exited = once(child, 'exit') as Promise<[number | null, string | null]>;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -74,18 +80,23 @@ export class Mounted {
     });
   }
 
-  /** Starts a server on a new directory, or on the one given. @throws Error with the server's reason. */
+  /**
+   * Mounts a new volume, or the one given, on a new directory, or on the one given. Taken away with the volume.
+   * @throws Error with the server's reason.
+   */
   static async start(
     options: Partial<MountOptions> = {},
-    place: { mountPoint?: string; uid?: number; env?: NodeJS.ProcessEnv } = {},
+    place: { volume?: TestVolume; mountPoint?: string; uid?: number } = {},
   ): Promise<Mounted> {
+    const volume = place.volume ?? (await testVolume());
     const mountPoint = place.mountPoint ?? mkdtempSync(join(tmpdir(), 'janusfs-mount-'));
-    const child = fork(SERVER, [mountPoint, JSON.stringify(options)], {
+    const request: MountRequest = { url: volume.url, storeUrl: volume.storeUrl, options };
+    const child = fork(SERVER, [mountPoint, JSON.stringify(request)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16', ...place.env },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
       ...(place.uid === undefined ? {} : { uid: place.uid, gid: place.uid }),
     });
-    const mounted = new Mounted(mountPoint, child);
+    const mounted = new Mounted(mountPoint, volume, child);
     const [message] = (await Promise.race([
       once(child, 'message'),
       mounted.exited.then(() => [{ failed: `the server died: ${mounted.stderr}` }]),
@@ -95,6 +106,8 @@ export class Mounted {
       if (place.mountPoint === undefined) rmSync(mountPoint, { recursive: true, force: true });
       throw new Error(message.failed);
     }
+    // Not before: a place that was refused is not ours to take away.
+    volume.beforeEnd(() => mounted.remove());
     mounted.transport = message.ready;
     return mounted;
   }
