@@ -15,10 +15,14 @@ import type {
   ListReply,
   MetaUsers,
   Part,
+  PartsReply,
+  PartsRequest,
   Precondition,
   PublishReply,
   RenameRequest,
   Upload,
+  UploadRef,
+  UploadsRequest,
   WalkReply,
 } from '../meta/meta.ts';
 
@@ -301,7 +305,7 @@ export interface VfsUploads {
   /** @throws ENOENT (the bucket is gone). */
   create(ctx: Context, upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
   /** @throws ENOENT. */
-  get(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
+  get(ctx: Context, upload: UploadRef): Promise<Upload>;
   /** On failure the writer is aborted. @throws ENOENT, EFBIG, and what the store refused. */
   putPart(ctx: Context, part: PartRequest, writer: ObjectWriter): Promise<Part>;
   /** A part that shares a range of the source's slices: moves no bytes. @throws ENOENT, ESTALE (the source changed). */
@@ -312,25 +316,11 @@ export interface VfsUploads {
     range: { offset: number; length: number },
   ): Promise<Part>;
   /** Parts after a number. @throws ENOENT. */
-  listParts(
-    ctx: Context,
-    uploadId: string,
-    root: Ino,
-    key: ByteString,
-    afterNumber: number,
-    limit: number,
-  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }>;
+  listParts(ctx: Context, request: PartsRequest): Promise<PartsReply>;
   /** Uploads of a bucket in key order, then order of initiation. */
-  list(
-    ctx: Context,
-    root: Ino,
-    prefix: ByteString,
-    afterKey: ByteString,
-    afterUploadId: string,
-    limit: number,
-  ): Promise<{ uploads: Upload[]; truncated: boolean }>;
+  list(ctx: Context, request: UploadsRequest): Promise<{ uploads: Upload[]; truncated: boolean }>;
   /** @throws ENOENT. */
-  abort(ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<void>;
+  abort(ctx: Context, upload: UploadRef): Promise<void>;
   /**
    * Joins the parts (metadata only) and publishes; the upload vanishes in the same script.
    * @throws ESTALE (the upload or a part is gone or another one by now), EFBIG beyond 1 PiB, as putObject.

@@ -138,7 +138,13 @@ const cloneStep = fc.record({ f: file, g: file, at: offset, to: offset, length: 
       if (f === g && Math.abs(at - to) < length) return;
       const had = Math.max(0, Math.min(length, source.size - BASE - at));
       const data = Buffer.from(source.bytes.subarray(at, at + had));
-      const { copied } = await m.data.cloneRange(source.ino, BASE + at, target.ino, BASE + to, length);
+      const { copied } = await m.data.cloneRange({
+        source: source.ino,
+        sourceOffset: BASE + at,
+        target: target.ino,
+        targetOffset: BASE + to,
+        length,
+      });
       assert.equal(copied, had);
       if (had > 0) put(target, to, data);
     },

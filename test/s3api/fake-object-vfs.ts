@@ -283,14 +283,16 @@ export class FakeObjectVfs implements VfsObjects {
       },
       uploads: {
         create: (ctx, upload) => this.createUpload(ctx, upload),
-        get: (ctx, ...args) => this.getUpload(ctx, ...args),
+        get: (ctx, { uploadId, root, key }) => this.getUpload(ctx, uploadId, root, key),
         putPart: (ctx, { uploadId, number, etag, checksums }, writer) =>
           this.putPart(ctx, uploadId, number, writer, etag, checksums),
         copyPart: (ctx, { uploadId, number, etag, checksums }, source, { offset, length }) =>
           this.copyPart(ctx, uploadId, number, source, offset, length, etag, checksums),
-        listParts: (ctx, ...args) => this.listParts(ctx, ...args),
-        list: (ctx, ...args) => this.listUploads(ctx, ...args),
-        abort: (ctx, ...args) => this.abortUpload(ctx, ...args),
+        listParts: (ctx, { uploadId, root, key, afterNumber, limit }) =>
+          this.listParts(ctx, uploadId, root, key, afterNumber, limit),
+        list: (ctx, { root, prefix, afterKey, afterUploadId, limit }) =>
+          this.listUploads(ctx, root, prefix, afterKey, afterUploadId, limit),
+        abort: (ctx, { uploadId, root, key }) => this.abortUpload(ctx, uploadId, root, key),
         complete: (ctx, ...args) => this.completeUpload(ctx, ...args),
         completed: (uploadId) => this.completedUpload(uploadId),
       },
