@@ -171,7 +171,10 @@ export interface MetaData {
   cloneRange(request: CloneRangeRequest): Promise<{ attr: Attr; copied: number }>;
   /** Next data or hole at or after offset; throws ENXIO past the end. */
   seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number>;
-  /** Replaces `prefix` records of a chunk by one record if they are still its first records (compaction). Answers false if not. */
+  /**
+   * Compaction: replaces the records `prefix` of a chunk by others that show the same bytes and the same holes, if they are
+   * still its first records. Answers false if not.
+   */
   compactChunk(ino: Ino, chunkIndex: number, prefix: SliceRecord[], replacement: SliceRecord[]): Promise<boolean>;
   /** How inline space stands: 0..1 of the volume's budget, as of the last reply that told. */
   inlineFill(): number;
