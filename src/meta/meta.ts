@@ -25,6 +25,7 @@ import type { commit } from './schema/content-schemas.ts';
 import type { mknod, rename } from './schema/name-schemas.ts';
 import type { publish, remove, walk } from './schema/object-schemas.ts';
 import type { RequestTo, ResponseOf } from './schema/script-schema.ts';
+import type { getUpload, listParts } from './schema/upload-schemas.ts';
 
 export type {
   KeyPath,
@@ -56,6 +57,35 @@ export type CommitRequest = RequestTo<typeof commit>;
 export type PublishRequest = RequestTo<typeof publish>;
 
 export type WalkRequest = RequestTo<typeof walk>;
+
+/** Names an upload: its id, and the bucket and key it must be of. */
+export type UploadRef = RequestTo<typeof getUpload>;
+
+/** `limit` parts behind the number `afterNumber`. */
+export type PartsRequest = RequestTo<typeof listParts>;
+
+export type PartsReply = ResponseOf<typeof listParts>;
+
+/** `limit` uploads behind a key, or behind one upload of it. */
+export interface UploadsRequest {
+  root: Ino;
+  prefix: ByteString;
+  /** '': from the start. */
+  afterKey: ByteString;
+  /** '': behind all uploads of afterKey. */
+  afterUploadId: string;
+  limit: number;
+}
+
+export interface CloneRangeRequest {
+  source: Ino;
+  sourceOffset: number;
+  target: Ino;
+  targetOffset: number;
+  length: number;
+  /** As SetattrRequest.killPriv, of the target. */
+  killPriv?: boolean;
+}
 
 export type RemoveRequest = RequestTo<typeof remove>;
 
@@ -138,17 +168,13 @@ export interface MetaData {
    * Shares the source range's slices with the target (copy_file_range, CopyObject, UploadPartCopy, Complete): moves no bytes.
    * Several round trips for very large ranges; each is bounded. Answers the target's attributes and the bytes copied.
    */
-  cloneRange(
-    source: Ino,
-    sourceOffset: number,
-    target: Ino,
-    targetOffset: number,
-    length: number,
-    killPriv?: boolean,
-  ): Promise<{ attr: Attr; copied: number }>;
+  cloneRange(request: CloneRangeRequest): Promise<{ attr: Attr; copied: number }>;
   /** Next data or hole at or after offset; throws ENXIO past the end. */
   seek(ino: Ino, offset: number, whence: 'data' | 'hole'): Promise<number>;
-  /** Replaces `prefix` records of a chunk by one record if they are still its first records (compaction). Answers false if not. */
+  /**
+   * Compaction: replaces the records `prefix` of a chunk by others that show the same bytes and the same holes, if they are
+   * still its first records. Answers false if not.
+   */
   compactChunk(ino: Ino, chunkIndex: number, prefix: SliceRecord[], replacement: SliceRecord[]): Promise<boolean>;
   /** How inline space stands: 0..1 of the volume's budget, as of the last reply that told. */
   inlineFill(): number;
@@ -191,24 +217,15 @@ export interface MetaBuckets {
 /** Multipart uploads. Parts are hidden inodes that belong to the upload. */
 export interface MetaUploads {
   create(upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload>;
-  get(uploadId: string, root: Ino, key: ByteString): Promise<Upload>;
+  /** @throws FsError ENOENT: there is no such upload (any more); so abort and listParts. */
+  get(upload: UploadRef): Promise<Upload>;
   /** Puts the hidden inode under the upload; an earlier part of that number is released. ENOENT: no such upload. */
   putPart(uploadId: string, part: Omit<Part, 'modifiedMs'>): Promise<Part>;
-  listParts(
-    uploadId: string,
-    root: Ino,
-    key: ByteString,
-    afterNumber: number,
-    limit: number,
-  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }>;
-  list(
-    root: Ino,
-    prefix: ByteString,
-    afterKey: ByteString,
-    afterUploadId: string,
-    limit: number,
-  ): Promise<{ uploads: Upload[]; truncated: boolean }>;
-  abort(uploadId: string, root: Ino, key: ByteString): Promise<void>;
+  /** A page of parts by number, with the upload; 10,000 at most. */
+  listParts(request: PartsRequest): Promise<PartsReply>;
+  /** A page of a bucket's uploads in key order, then order of initiation; 1,000 at most. */
+  list(request: UploadsRequest): Promise<{ uploads: Upload[]; truncated: boolean }>;
+  abort(upload: UploadRef): Promise<void>;
   /** The reply kept for a completed upload, so that a repeated Complete answers the same (kept one day). */
   completed(uploadId: string): Promise<{ etag: string } | undefined>;
 }

@@ -106,7 +106,7 @@ test('a bucket is deleted when nothing would be listed, with its uploads and the
   assert.equal(attr.nlink, 0);
   while ((await m.upkeep.reap(1)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
-  await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'big'));
+  await fails('ENOENT', m.uploads.get({ uploadId: upload.uploadId, root, key: 'big' }));
   await checkVolume(m.engine);
 });
 
@@ -151,17 +151,26 @@ test(
   async () => {
     const root = await bucket('parts');
     const upload = await newUpload(root, 'k\xff');
-    assert.deepEqual(await m.uploads.get(upload.uploadId, root, 'k\xff'), upload);
-    await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'other'));
-    await fails('ENOENT', m.uploads.get('nothing', root, 'k\xff'));
+    assert.deepEqual(await m.uploads.get({ uploadId: upload.uploadId, root, key: 'k\xff' }), upload);
+    await fails('ENOENT', m.uploads.get({ uploadId: upload.uploadId, root, key: 'other' }));
+    await fails('ENOENT', m.uploads.get({ uploadId: 'nothing', root, key: 'k\xff' }));
     const late = await newPart(upload.uploadId, 1000, 'late');
     const early = await newPart(upload.uploadId, 2, 'early');
     const again = await newPart(upload.uploadId, 2, 'again');
-    const list = await m.uploads.listParts(upload.uploadId, root, 'k\xff', 0, 10);
+    const list = await m.uploads.listParts({
+      uploadId: upload.uploadId,
+      root,
+      key: 'k\xff',
+      afterNumber: 0,
+      limit: 10,
+    });
     assert.deepEqual(list, { upload, parts: [again, late], truncated: false });
-    const page = await m.uploads.listParts(upload.uploadId, root, 'k\xff', 0, 1);
+    const page = await m.uploads.listParts({ uploadId: upload.uploadId, root, key: 'k\xff', afterNumber: 0, limit: 1 });
     assert.deepEqual([page.parts, page.truncated], [[again], true]);
-    assert.deepEqual((await m.uploads.listParts(upload.uploadId, root, 'k\xff', 2, 1)).parts, [late]);
+    assert.deepEqual(
+      (await m.uploads.listParts({ uploadId: upload.uploadId, root, key: 'k\xff', afterNumber: 2, limit: 1 })).parts,
+      [late],
+    );
     await m.upkeep.reap(100);
     await fails('ENOENT', m.ns.getattr(early.ino));
     await m.ns.getattr(again.ino);
@@ -186,7 +195,7 @@ test('completing removes the upload in the same step and keeps the answer', LIMI
   const part = await newPart(upload.uploadId, 1, 'bytes');
   assert.equal(await m.uploads.completed(upload.uploadId), undefined);
   const target = await m.ns.mkHidden(0o100600, 0, 0);
-  await m.data.cloneRange(part.ino, 0, target.ino, 0, 5);
+  await m.data.cloneRange({ source: part.ino, sourceOffset: 0, target: target.ino, targetOffset: 0, length: 5 });
   await m.objects.publish({
     path: { root, components: ['k'], directory: false },
     caller: ADMIN,
@@ -199,7 +208,7 @@ test('completing removes the upload in the same step and keeps the answer', LIMI
     uploadId: upload.uploadId,
   });
   assert.deepEqual(await m.uploads.completed(upload.uploadId), { etag: 'final-1' });
-  await fails('ENOENT', m.uploads.get(upload.uploadId, root, 'k'));
+  await fails('ENOENT', m.uploads.get({ uploadId: upload.uploadId, root, key: 'k' }));
   await fails('ESTALE', publishEmpty(root, 'k', upload.uploadId));
   while ((await m.upkeep.reap(100)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
@@ -218,24 +227,27 @@ test('uploads are listed by key, then by start, and aborted ones are gone', LIMI
     return byKey === 0 ? (x.uploadId < y.uploadId ? -1 : 1) : byKey;
   });
   const ids = (uploads: Upload[]) => uploads.map((upload) => upload.uploadId);
-  const all = await m.uploads.list(root, '', '', '', 100);
+  const all = await m.uploads.list({ root, prefix: '', afterKey: '', afterUploadId: '', limit: 100 });
   assert.deepEqual([ids(all.uploads), all.truncated], [ids(order), false]);
   assert.deepEqual(all.uploads[0], order[0]);
-  const first = await m.uploads.list(root, '', '', '', 1);
+  const first = await m.uploads.list({ root, prefix: '', afterKey: '', afterUploadId: '', limit: 1 });
   assert.equal(first.truncated, true);
-  const next = await m.uploads.list(root, '', 'a', order[0]!.uploadId, 100);
+  const next = await m.uploads.list({ root, prefix: '', afterKey: 'a', afterUploadId: order[0]!.uploadId, limit: 100 });
   assert.deepEqual(ids(next.uploads), ids(order.slice(1)));
-  const behindKey = await m.uploads.list(root, '', 'a', '', 100);
+  const behindKey = await m.uploads.list({ root, prefix: '', afterKey: 'a', afterUploadId: '', limit: 100 });
   assert.deepEqual(ids(behindKey.uploads), ids(order.slice(2)));
-  const prefixed = await m.uploads.list(root, 'a/', '', '', 100);
+  const prefixed = await m.uploads.list({ root, prefix: 'a/', afterKey: '', afterUploadId: '', limit: 100 });
   assert.deepEqual(
     prefixed.uploads.map((upload) => upload.key),
     ['a/x'],
   );
-  assert.deepEqual((await m.uploads.list(root, 'a', 'b', '', 100)).uploads, []);
+  assert.deepEqual(
+    (await m.uploads.list({ root, prefix: 'a', afterKey: 'b', afterUploadId: '', limit: 100 })).uploads,
+    [],
+  );
   const part = await newPart(made[0]!.uploadId, 7, 'x');
-  await m.uploads.abort(made[0]!.uploadId, root, 'b');
-  await fails('ENOENT', m.uploads.abort(made[0]!.uploadId, root, 'b'));
+  await m.uploads.abort({ uploadId: made[0]!.uploadId, root, key: 'b' });
+  await fails('ENOENT', m.uploads.abort({ uploadId: made[0]!.uploadId, root, key: 'b' }));
   await fails('ENOENT', newPart(made[0]!.uploadId, 1, 'y'));
   while ((await m.upkeep.reap(100)).more);
   await fails('ENOENT', m.ns.getattr(part.ino));
@@ -246,12 +258,12 @@ test('many parts are freed step by step', LIMIT, async () => {
   const root = await bucket('many');
   const upload = await newUpload(root, 'k');
   await Promise.all(Array.from({ length: 500 }, (_, i) => newPart(upload.uploadId, i + 1, `p${i}`)));
-  const all = await m.uploads.listParts(upload.uploadId, root, 'k', 0, 10_000);
+  const all = await m.uploads.listParts({ uploadId: upload.uploadId, root, key: 'k', afterNumber: 0, limit: 10_000 });
   assert.deepEqual(
     all.parts.map((part) => part.number),
     Array.from({ length: 500 }, (_, i) => i + 1),
   );
-  await m.uploads.abort(upload.uploadId, root, 'k');
+  await m.uploads.abort({ uploadId: upload.uploadId, root, key: 'k' });
   let steps = 0;
   while ((await m.upkeep.reap(100)).more) steps += 1;
   assert.ok(steps > 1, 'in several scripts');

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { CHUNK_BYTES } from '../../src/base/slice-record.ts';
+import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
 import type { PackSwap, Piece } from '../../src/base/slices.ts';
 import type { Ino } from '../../src/base/vocabulary.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
+import { visibleSegments } from '../../src/chunk/read/overlay.ts';
 import { timestampOf } from '../../src/meta/redis/server-clock.ts';
 import { KERNEL } from '../support/callers.ts';
 import { type ContentMember, contentVolume, makeFile, type Store } from './content-fixture.ts';
@@ -136,7 +137,13 @@ const cloneStep = fc.record({ f: file, g: file, at: offset, to: offset, length: 
       if (f === g && Math.abs(at - to) < length) return;
       const had = Math.max(0, Math.min(length, source.size - BASE - at));
       const data = Buffer.from(source.bytes.subarray(at, at + had));
-      const { copied } = await m.data.cloneRange(source.ino, BASE + at, target.ino, BASE + to, length);
+      const { copied } = await m.data.cloneRange({
+        source: source.ino,
+        sourceOffset: BASE + at,
+        target: target.ino,
+        targetOffset: BASE + to,
+        length,
+      });
       assert.equal(copied, had);
       if (had > 0) put(target, to, data);
     },
@@ -155,14 +162,27 @@ const compactStep = fc
         const piece = { chunkIndex: 0, pos: BASE, inline: data };
         await commit(model.ino, [piece], 'write');
         put(model, 0, data);
-        const from = Math.min(...prefix.map((record) => record.pos));
-        const to = Math.max(...prefix.map((record) => record.pos + record.len));
-        const part = paint(prefix, from, to - from, world.store, map.inline);
-        const fresh = (await storedPiece(world, chunkIndex, from, part)) as { record: (typeof prefix)[number] };
-        const done = await m.data.compactChunk(model.ino, chunkIndex, prefix, [fresh.record]);
-        assert.equal(done, true);
+        const replacement = await rewritten(world, chunkIndex, prefix, map.inline);
+        assert.equal(await m.data.compactChunk(model.ino, chunkIndex, prefix, replacement), true);
       },
   );
+
+/** Records that show the same bytes of one new slice, with holes where there were some. */
+async function rewritten(
+  world: World,
+  chunkIndex: number,
+  prefix: readonly SliceRecord[],
+  inline: Map<number, Buffer>,
+): Promise<SliceRecord[]> {
+  const from = Math.min(...prefix.map((record) => record.pos));
+  const to = Math.max(...prefix.map((record) => record.pos + record.len));
+  const data = visibleSegments(prefix);
+  const holes: SliceRecord = { pos: from, id: 0, size: to - from, off: 0, len: to - from, inline: false };
+  if (data.length === 0) return [holes];
+  const part = paint(prefix, from, to - from, world.store, inline);
+  const fresh = (await storedPiece(world, chunkIndex, from, part)) as { record: SliceRecord };
+  return [holes, ...data.map(({ pos, len }) => ({ ...fresh.record, pos, off: pos - from, len }))];
+}
 
 const removeStep = file.map(
   (f): Step =>

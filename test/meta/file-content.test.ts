@@ -202,7 +202,7 @@ test('a clone shares slices, and packing or removing one side leaves the other',
   await writeInline(m, source, 0, Buffer.from('inline-bytes'));
   await writeStored(m, store, source, 20, Buffer.from('stored'));
   await writeInline(m, target, 0, Buffer.from('ZZZZZZZZZZZZZZZZZZZZ'));
-  const { attr, copied } = await m.data.cloneRange(source, 3, target, 1, 100);
+  const { attr, copied } = await m.data.cloneRange({ source, sourceOffset: 3, target, targetOffset: 1, length: 100 });
   assert.equal(copied, 23);
   assert.equal(attr.size, 24);
   const wanted = `Zine-bytes${'\0'.repeat(8)}stored`;
@@ -227,17 +227,17 @@ test('a clone shares slices, and packing or removing one side leaves the other',
   await expectTarget();
   await m.ns.setattr(target, { size: 0 }, KERNEL);
   await checkVolume(m.engine);
-  await fails('EINVAL', m.data.cloneRange(source, 0, source, 1, 2));
+  await fails('EINVAL', m.data.cloneRange({ source, sourceOffset: 0, target: source, targetOffset: 1, length: 2 }));
 });
 
 test('an inline slice that a chunk names twice stays queued until its last record goes', LIMIT, async () => {
   const ino = await freshFile();
   await writeInline(m, ino, 0, Buffer.from('abcd'));
-  await m.data.cloneRange(ino, 0, ino, 10, 4);
+  await m.data.cloneRange({ source: ino, sourceOffset: 0, target: ino, targetOffset: 10, length: 4 });
   await checkVolume(m.engine);
   await m.ns.setattr(ino, { size: 10 }, KERNEL);
   await checkVolume(m.engine);
-  await m.data.cloneRange(ino, 1, ino, 10, 3);
+  await m.data.cloneRange({ source: ino, sourceOffset: 1, target: ino, targetOffset: 10, length: 3 });
   while ((await packAll(m, store)) > 0);
   assert.equal((await readFile(m, store, ino)).toString('latin1'), 'abcd\0\0\0\0\0\0bcd');
   await checkVolume(m.engine);
@@ -258,7 +258,7 @@ test('a clone of many records takes several scripts and ends at the end of the s
     mtime: timestampOf(m.engine.clock.nowUs()),
     killPriv: false,
   });
-  const { copied } = await m.data.cloneRange(source, 1, target, 0, 10_000);
+  const { copied } = await m.data.cloneRange({ source, sourceOffset: 1, target, targetOffset: 0, length: 10_000 });
   assert.equal(copied, 2598);
   const from = await readFile(m, store, source);
   assert.deepEqual(await readFile(m, store, target), from.subarray(1));

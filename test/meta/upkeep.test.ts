@@ -167,7 +167,13 @@ test('a packer beside writers, clones and removals loses nothing', { timeout: 12
           ({ ino } = await makeFile(m, `w${worker}`));
           wanted = Buffer.alloc(0);
         } else if (i % 10 === 6) {
-          await m.data.cloneRange(source.ino, 0, ino, wanted.length, 16);
+          await m.data.cloneRange({
+            source: source.ino,
+            sourceOffset: 0,
+            target: ino,
+            targetOffset: wanted.length,
+            length: 16,
+          });
           wanted = Buffer.concat([wanted, Buffer.from('shared by clones')]);
         } else if (i % 10 === 4) {
           wanted = wanted.subarray(0, 5);

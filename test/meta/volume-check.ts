@@ -141,7 +141,10 @@ async function checkTree(engine: Engine, keys: string[], counter: (name: string)
     if (type === S_IFREG && (attr.flags & FLAG_SPARSE) !== 0) {
       // A block may keep its room when what was in it has been cut off, as on a disk.
       const [low, high] = [await roomOf(engine, keys, ino), allocatedBytes({ ...attr, flags: 0 })];
-      assert.ok(attr.sparseBytes >= low && attr.sparseBytes <= high, `${attr.sparseBytes} bytes of inode ${ino}`);
+      assert.ok(
+        attr.sparseBytes >= low && attr.sparseBytes <= high,
+        `${attr.sparseBytes} bytes of inode ${ino}, not ${low} to ${high}`,
+      );
     }
     if (type !== S_IFDIR || attr.nlink === 0) continue;
     const entries = (await members(engine, `d${ino}`)).map((member) => decodeMember(member));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { basename, dirname } from 'node:path';
 import { test } from 'node:test';
-import { filesBelow } from './source-files.ts';
+import { filesAtTop, filesBelow } from './source-files.ts';
 
 const LINES_MAX = 600;
 const FOLDER_FILES_MAX = 25;
@@ -9,7 +9,7 @@ const FOLDER_FILES_MAX = 25;
 const code = filesBelow(['src', 'test', 'conformance', 'bench', 'scripts', 'bin'], /\.(ts|mjs|lua|c)$/);
 const documents = [
   ...filesBelow(['docs', 'docker', '.ci'], /./),
-  ...filesBelow(['.'], /^[^/]*$/).filter(({ path }) => /^[^/]+\.(md|json)$/.test(path) && path !== 'package-lock.json'),
+  ...filesAtTop(/\.(md|json)$/).filter(({ path }) => path !== 'package-lock.json'),
 ];
 
 test(`no file is longer than ${LINES_MAX} lines`, () => {

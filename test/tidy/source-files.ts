@@ -21,6 +21,14 @@ export function filesBelow(directories: readonly string[], ending: RegExp): Sour
     .map((path) => ({ path: relative(ROOT, path), text: readFileSync(path, 'utf8') }));
 }
 
+/** Files of the root itself, not of its directories, whose names end so. */
+export function filesAtTop(ending: RegExp): SourceFile[] {
+  return readdirSync(ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && ending.test(entry.name))
+    .map(({ name }) => ({ path: name, text: readFileSync(join(ROOT, name), 'utf8') }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
 /** Modules a TypeScript file names: static, dynamic and re-exporting imports. */
 export function importsOf(text: string): string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');

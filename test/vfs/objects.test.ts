@@ -213,7 +213,13 @@ test('a multipart upload of three parts joins their slices without moving bytes'
       ),
     );
   }
-  const listed = await uploads.listParts(USER, upload.uploadId, bucket, 'multi', 0, 10);
+  const listed = await uploads.listParts(USER, {
+    uploadId: upload.uploadId,
+    root: bucket,
+    key: 'multi',
+    afterNumber: 0,
+    limit: 10,
+  });
   assert.deepEqual(
     listed.parts.map((part) => part.sizeBytes),
     data.map((bytes) => bytes.length),
@@ -226,7 +232,7 @@ test('a multipart upload of three parts joins their slices without moving bytes'
   );
   assert.equal(volume.objectCount(), stored);
   assert.equal(hash(await get('multi')), hash(Buffer.concat(data)));
-  await assert.rejects(uploads.get(USER, upload.uploadId, bucket, 'multi'), FsError);
+  await assert.rejects(uploads.get(USER, { uploadId: upload.uploadId, root: bucket, key: 'multi' }), FsError);
 });
 
 test('an aborted upload is gone with its parts, and a part for it is refused', { timeout }, async () => {
@@ -238,7 +244,7 @@ test('an aborted upload is gone with its parts, and a part for it is refused', {
     checksumAlgorithm: '',
     xattrs: new Map(),
   });
-  await uploads.abort(USER, upload.uploadId, bucket, 'gone');
+  await uploads.abort(USER, { uploadId: upload.uploadId, root: bucket, key: 'gone' });
   const writer = objects.beginObject(USER);
   await writer.write(Buffer.from('late'));
   await assert.rejects(

@@ -4,7 +4,7 @@ import { FILE_BYTES_MAX, packSliceRecords, type SliceRecord } from '../../base/s
 import type { CommitReply, FileMap } from '../../base/slices.ts';
 import type { Attr, Ino } from '../../base/vocabulary.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
-import type { CommitRequest, MetaData } from '../meta.ts';
+import type { CloneRangeRequest, CommitRequest, MetaData } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 import {
   cloneRange,
@@ -79,14 +79,8 @@ export class DataScripts implements MetaData {
     return attr;
   }
 
-  async cloneRange(
-    source: Ino,
-    sourceOffset: number,
-    target: Ino,
-    targetOffset: number,
-    length: number,
-    killPriv = false,
-  ): Promise<{ attr: Attr; copied: number }> {
+  async cloneRange(request: CloneRangeRequest): Promise<{ attr: Attr; copied: number }> {
+    const { source, sourceOffset, target, targetOffset, length, killPriv = false } = request;
     if (source === target && Math.abs(sourceOffset - targetOffset) < length) {
       throw new FsError('EINVAL', 'clone-range', 'ranges of one file overlap');
     }

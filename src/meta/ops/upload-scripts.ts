@@ -1,7 +1,7 @@
 /** Multipart uploads: one script each. Parts are hidden inodes that belong to the upload. */
 import { randomBytes } from 'node:crypto';
-import type { ByteString, Ino } from '../../base/vocabulary.ts';
-import type { MetaUploads, Part, Upload } from '../meta.ts';
+import type { ByteString } from '../../base/vocabulary.ts';
+import type { MetaUploads, Part, PartsReply, PartsRequest, Upload, UploadRef, UploadsRequest } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 import { abortUpload, createUpload, getUpload, listParts, listUploads, putPart } from '../schema/upload-schemas.ts';
 
@@ -21,8 +21,8 @@ export class UploadScripts implements MetaUploads {
     return { ...upload, ...(await this.#engine.mutate(createUpload, { ...upload, random })) };
   }
 
-  get(uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
-    return this.#engine.read(getUpload, { uploadId, root, key });
+  get(upload: UploadRef): Promise<Upload> {
+    return this.#engine.read(getUpload, upload);
   }
 
   async putPart(uploadId: string, part: Omit<Part, 'modifiedMs'>): Promise<Part> {
@@ -32,31 +32,19 @@ export class UploadScripts implements MetaUploads {
     return { ...part, modifiedMs };
   }
 
-  listParts(
-    uploadId: string,
-    root: Ino,
-    key: ByteString,
-    afterNumber: number,
-    limit: number,
-  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }> {
-    const most = Math.min(limit, PARTS_LIMIT_MAX);
-    return this.#engine.read(listParts, { uploadId, root, key, afterNumber, limit: most });
+  listParts(request: PartsRequest): Promise<PartsReply> {
+    return this.#engine.read(listParts, { ...request, limit: Math.min(request.limit, PARTS_LIMIT_MAX) });
   }
 
-  async list(
-    root: Ino,
-    prefix: ByteString,
-    afterKey: ByteString,
-    afterUploadId: string,
-    limit: number,
-  ): Promise<{ uploads: Upload[]; truncated: boolean }> {
-    const low = firstMember(prefix, afterKey, afterUploadId);
+  async list(request: UploadsRequest): Promise<{ uploads: Upload[]; truncated: boolean }> {
+    const { root, prefix, limit } = request;
+    const low = firstMember(request);
     if (low === undefined) return { uploads: [], truncated: false };
     return this.#engine.read(listUploads, { root, prefix, low, limit: Math.min(limit, LIST_LIMIT_MAX) });
   }
 
-  async abort(uploadId: string, root: Ino, key: ByteString): Promise<void> {
-    await this.#engine.mutate(abortUpload, { uploadId, root, key });
+  async abort(upload: UploadRef): Promise<void> {
+    await this.#engine.mutate(abortUpload, upload);
   }
 
   async completed(uploadId: string): Promise<{ etag: string } | undefined> {
@@ -75,7 +63,7 @@ function bytes(text: ByteString): Buffer {
  * Where members of `up<root>` begin, in ZRANGEBYLEX's form: at the prefix, behind an upload, or behind all uploads of a key.
  * Undefined when nothing with the prefix can follow.
  */
-function firstMember(prefix: ByteString, afterKey: ByteString, afterUploadId: string): ByteString | undefined {
+function firstMember({ prefix, afterKey, afterUploadId }: UploadsRequest): ByteString | undefined {
   if (afterKey === '' || Buffer.compare(bytes(afterKey), bytes(prefix)) < 0) return `[${prefix}`;
   if (!afterKey.startsWith(prefix)) return undefined;
   return afterUploadId === '' ? `[${afterKey}\x01` : `(${afterKey}\0${afterUploadId}`;

@@ -348,9 +348,9 @@ export class VolumeFiles implements VfsFiles {
       // Whether ranges of one file overlap is a question of what there is to copy.
       if (from === to) most = Math.min(most, (await storedAttr(this.#state, from.ino)).size - sourceOffset);
       if (most <= 0) return 0;
-      const killPriv = ctx.uid !== 0;
+      const range = { source: from.ino, sourceOffset, target: to.ino, targetOffset, length: most };
       const { copied } = await this.#change(to, () =>
-        this.#state.meta.data.cloneRange(from.ino, sourceOffset, to.ino, targetOffset, most, killPriv),
+        this.#state.meta.data.cloneRange({ ...range, killPriv: ctx.uid !== 0 }),
       );
       return copied;
     });

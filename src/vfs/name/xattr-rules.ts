@@ -1,4 +1,4 @@
-/** Which extended attributes there are, their limits and who may touch them. @see xattr(7), fs/xattr.c */
+/** Which extended attributes there are, their limits and who may touch them. @see xattr(7) */
 import { FsError } from '../../base/errors.ts';
 import { XATTR_NAME_BYTES_MAX, XATTR_VALUE_BYTES_MAX } from '../../base/vocabulary.ts';
 import type { Context } from '../vfs.ts';

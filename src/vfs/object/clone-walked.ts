@@ -18,7 +18,13 @@ export async function cloneWalked(
 ): Promise<void> {
   if (range.length === 0) return;
   try {
-    const { copied } = await meta.data.cloneRange(source.ino, range.offset, target, 0, range.length);
+    const { copied } = await meta.data.cloneRange({
+      source: source.ino,
+      sourceOffset: range.offset,
+      target,
+      targetOffset: 0,
+      length: range.length,
+    });
     const now = await meta.names.getattr(source.ino);
     if (copied === range.length && now.version === source.version) return;
   } catch (error) {

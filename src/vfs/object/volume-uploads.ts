@@ -4,8 +4,17 @@
  */
 import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
-import type { ByteString, Ino } from '../../base/vocabulary.ts';
-import type { Part, PublishReply, Upload, WalkReply } from '../../meta/meta.ts';
+import type { Ino } from '../../base/vocabulary.ts';
+import type {
+  Part,
+  PartsReply,
+  PartsRequest,
+  PublishReply,
+  Upload,
+  UploadRef,
+  UploadsRequest,
+  WalkReply,
+} from '../../meta/meta.ts';
 import type { Context, ObjectWriter, PartRequest, PutOptions, VfsUploads } from '../vfs.ts';
 import { checkAlive, type VfsState } from '../vfs-state.ts';
 import { cloneWalked } from './clone-walked.ts';
@@ -32,9 +41,9 @@ export class VolumeUploads implements VfsUploads {
     return created;
   }
 
-  get(_ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<Upload> {
+  get(_ctx: Context, upload: UploadRef): Promise<Upload> {
     checkAlive(this.#state, 'getUpload');
-    return this.#state.meta.uploads.get(uploadId, root, key);
+    return this.#state.meta.uploads.get(upload);
   }
 
   async putPart(_ctx: Context, request: PartRequest, content: ObjectWriter): Promise<Part> {
@@ -77,28 +86,14 @@ export class VolumeUploads implements VfsUploads {
     return part;
   }
 
-  listParts(
-    _ctx: Context,
-    uploadId: string,
-    root: Ino,
-    key: ByteString,
-    afterNumber: number,
-    limit: number,
-  ): Promise<{ upload: Upload; parts: Part[]; truncated: boolean }> {
+  listParts(_ctx: Context, request: PartsRequest): Promise<PartsReply> {
     checkAlive(this.#state, 'listParts');
-    return this.#state.meta.uploads.listParts(uploadId, root, key, afterNumber, limit);
+    return this.#state.meta.uploads.listParts(request);
   }
 
-  list(
-    _ctx: Context,
-    root: Ino,
-    prefix: ByteString,
-    afterKey: ByteString,
-    afterUploadId: string,
-    limit: number,
-  ): Promise<{ uploads: Upload[]; truncated: boolean }> {
+  list(_ctx: Context, request: UploadsRequest): Promise<{ uploads: Upload[]; truncated: boolean }> {
     checkAlive(this.#state, 'listUploads');
-    return this.#state.meta.uploads.list(root, prefix, afterKey, afterUploadId, limit);
+    return this.#state.meta.uploads.list(request);
   }
 
   completed(uploadId: string): Promise<{ etag: string } | undefined> {
@@ -106,9 +101,9 @@ export class VolumeUploads implements VfsUploads {
     return this.#state.meta.uploads.completed(uploadId);
   }
 
-  async abort(_ctx: Context, uploadId: string, root: Ino, key: ByteString): Promise<void> {
+  async abort(_ctx: Context, upload: UploadRef): Promise<void> {
     checkAlive(this.#state, 'abortUpload');
-    await this.#state.meta.uploads.abort(uploadId, root, key);
+    await this.#state.meta.uploads.abort(upload);
     await this.#state.meta.durability.reached();
   }
 
@@ -147,8 +142,10 @@ export class VolumeUploads implements VfsUploads {
 
   /** Nobody can write to a part, so its length proves its content. */
   async #joinPart(part: Part, target: Ino, offset: number): Promise<void> {
-    const { copied } = await this.#state.meta.data.cloneRange(part.ino, 0, target, offset, part.sizeBytes);
-    if (copied === part.sizeBytes) return;
+    const { ino: source, sizeBytes: length } = part;
+    const range = { source, sourceOffset: 0, target, targetOffset: offset, length };
+    const { copied } = await this.#state.meta.data.cloneRange(range);
+    if (copied === length) return;
     throw new FsError('ESTALE', 'completeUpload', 'a part is not as long as when it was uploaded');
   }
 }

@@ -20,9 +20,9 @@ export const abortMultipartUpload: Operation = {
     const uploadId = uploadIdOf(request);
     const bucket = await request.bucketEntry();
     const { uploads } = request.vfs;
-    const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
+    const upload = await uploads.get(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
     enforce(decideUpload(request.context, upload, bucket.attr));
-    await uploads.abort(request.context, uploadId, bucket.attr.ino, request.key!);
+    await uploads.abort(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
     return { status: 204 };
   },
 };

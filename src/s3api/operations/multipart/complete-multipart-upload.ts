@@ -178,12 +178,12 @@ function requirePartChecksums(listed: ListedPart[], upload: Upload): void {
 /** Every stored part of the upload; undefined when there is no such upload (any more). One trip per 1000 parts. */
 async function collectParts(request: S3Request, bucket: Entry, uploadId: string): Promise<StoredUpload | undefined> {
   const { uploads } = request.vfs;
+  const upload = { uploadId, root: bucket.attr.ino, key: request.key! };
   const parts: Part[] = [];
   try {
     for (;;) {
-      const after = parts.at(-1)?.number ?? 0;
-      const root = bucket.attr.ino;
-      const page = await uploads.listParts(request.context, uploadId, root, request.key!, after, PAGE_PARTS);
+      const afterNumber = parts.at(-1)?.number ?? 0;
+      const page = await uploads.listParts(request.context, { ...upload, afterNumber, limit: PAGE_PARTS });
       parts.push(...page.parts);
       if (!page.truncated || page.parts.length === 0) return { upload: page.upload, parts };
     }
@@ -285,7 +285,7 @@ function checkDeclared(
 
 async function uploadExists(request: S3Request, bucket: Entry, uploadId: string): Promise<boolean> {
   try {
-    await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
+    await request.vfs.uploads.get(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
     return true;
   } catch (error) {
     if (isFsError(error, 'ENOENT')) return false;

@@ -79,14 +79,13 @@ async function collect(
   let afterId = listing.keyMarker !== '' && listing.uploadIdMarker === '' ? '\xff' : listing.uploadIdMarker;
   if (listing.limit === 0) return { items, truncated: false };
   for (;;) {
-    const page = await request.vfs.uploads.list(
-      request.context,
-      bucket.attr.ino,
-      listing.prefix,
+    const page = await request.vfs.uploads.list(request.context, {
+      root: bucket.attr.ino,
+      prefix: listing.prefix,
       afterKey,
-      afterId,
-      listing.limit + 1 - items.length,
-    );
+      afterUploadId: afterId,
+      limit: listing.limit + 1 - items.length,
+    });
     let rolledUp = false;
     for (const upload of page.uploads) {
       const prefix = commonPrefix(upload.key, listing);

@@ -31,15 +31,14 @@ async function handle(request: S3Request): Promise<S3Response> {
   const maxParts = countParameter(request, 'max-parts', { valueMin: 0, valueMax: PARTS_MAX, absent: PARTS_MAX });
   const marker = countParameter(request, 'part-number-marker', { valueMin: 0, valueMax: PART_NUMBER_MAX, absent: 0 });
   const bucket = await request.bucketEntry();
-  const page = await request.vfs.uploads.listParts(
-    request.context,
+  const page = await request.vfs.uploads.listParts(request.context, {
     uploadId,
-    bucket.attr.ino,
-    request.key!,
-    marker,
+    root: bucket.attr.ino,
+    key: request.key!,
+    afterNumber: marker,
     // A page of none still has to say that the upload exists and who owns it.
-    Math.max(maxParts, 1),
-  );
+    limit: Math.max(maxParts, 1),
+  });
   const { upload } = page;
   enforce(decideUpload(request.context, upload, bucket.attr));
   const parts = maxParts === 0 ? [] : page.parts;

@@ -44,7 +44,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const number = partNumberOf(request);
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
-  const upload = await request.vfs.uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
+  const upload = await request.vfs.uploads.get(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
   enforce(decideUpload(request.context, upload, bucket.attr));
   const part = await walkAgainWhenStale(async () => {
     const source = await findSource(request, headers, bucket, false);

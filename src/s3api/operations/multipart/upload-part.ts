@@ -42,7 +42,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const uploadId = uploadIdOf(request);
   const bucket = await request.bucketEntry();
   const { objects, uploads } = request.vfs;
-  const upload = await uploads.get(request.context, uploadId, bucket.attr.ino, request.key!);
+  const upload = await uploads.get(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
   enforce(decideUpload(request.context, upload, bucket.attr));
   wantDigests(request, upload);
   const writer = objects.beginObject(request.context);
