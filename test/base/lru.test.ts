@@ -14,7 +14,7 @@ test('the least recently used entries go when the weights exceed the bound', () 
   assert.equal(cache.weight, 8);
 });
 
-test('peek does not make an entry younger', () => {
+test('peek does not refresh an entry', () => {
   const cache = new LruCache<string, number>(2);
   cache.set('a', 1);
   cache.set('b', 2);

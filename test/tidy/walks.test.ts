@@ -1,6 +1,9 @@
 /** The two walks of docs/ARCHITECTURE.md: each names real files, in a number that a newcomer can follow. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { RedisConnection } from '../../src/meta/redis/connection.ts';
+import { testGateway } from '../support/gateway.ts';
 import { filesBelow } from './source-files.ts';
 
 const architecture = filesBelow(['docs'], /ARCHITECTURE\.md$/)[0]!.text;
@@ -28,4 +31,38 @@ for (const { number, what, most } of [
     );
     assert.ok(files.at(-1)!.endsWith('.lua'), 'down to the script');
   });
+}
+
+test('the walk of a PutObject is the one it takes', { timeout: 60_000 }, async (t) => {
+  const gateway = await testGateway();
+  await gateway.addBucket('bkt');
+  const put = () => gateway.alice.send(new PutObjectCommand({ Bucket: 'bkt', Key: 'a/b.txt', Body: 'x' }));
+  // The first request makes the bucket known, and a trip of its own for it.
+  await put();
+  const passed = new Set<string>();
+  const real = RedisConnection.prototype.call;
+  t.mock.method(
+    RedisConnection.prototype,
+    'call',
+    function call(this: RedisConnection, ...args: Parameters<typeof real>) {
+      if (args[0].startsWith('EVAL')) for (const file of stackFiles()) passed.add(file);
+      return real.apply(this, args);
+    },
+  );
+  await put();
+  const walked = walk(2);
+  assert.ok(passed.size > 5, [...passed].join(' '));
+  assert.deepEqual(
+    [...passed].filter((file) => !walked.includes(file)),
+    [],
+  );
+});
+
+/** Sources in the present call stack, across awaits. */
+function stackFiles(): string[] {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 100;
+  const { stack = '' } = new Error('where');
+  Error.stackTraceLimit = stackTraceLimit;
+  return [...stack.matchAll(/\/dist\/(src\/\S+)\.js/g)].map(([, path]) => `${path}.ts`);
 }

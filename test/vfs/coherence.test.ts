@@ -32,7 +32,7 @@ test('more pushes than the queue holds expire everything at once', { timeout }, 
   await until(() => kernel.inodes.some((call) => call.ino === 5), 'the queue to go on');
 });
 
-test('escaped twins of a name are dropped once such an entry was seen', { timeout }, async () => {
+test('escaped shadowed entries of a name are dropped once such an entry was seen', { timeout }, async () => {
   const { coherence, kernel } = withKernel(1_000);
   await coherence.announce({ entries: [{ parent: 1, name: 'a' }], inodes: [] });
   assert.deepEqual(

@@ -14,7 +14,7 @@ class FakeDirectory {
   readonly attrs = new AttrCache(10_000);
   readonly names: string[];
   trips = 0;
-  twins = 0;
+  shadowed = 0;
   beforeReply: () => void = () => {};
 
   constructor(count: number) {
@@ -47,7 +47,7 @@ class FakeDirectory {
       attrs: this.attrs,
       shown: (attr) => attr,
       sawShadowed: () => {
-        this.twins += 1;
+        this.shadowed += 1;
       },
       doubtful: () => {},
     });
@@ -197,7 +197,7 @@ test('a shadowed entry is shown under its escaped name', async () => {
   const directory = new FakeDirectory(1);
   directory.entry = (name) => ({ name, attr: sampleAttr({ ino: 9 }), shadowed: true });
   assert.equal((await directory.open().read(0, 10))[0]!.name, '%~file:n00000');
-  assert.equal(directory.twins, 1);
+  assert.equal(directory.shadowed, 1);
 });
 
 test('cookies fit what the kernel reserves and old pages are remembered by their start', () => {

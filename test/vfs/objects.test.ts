@@ -295,20 +295,20 @@ test('a part copied from a range of an object', { timeout }, async () => {
 });
 
 test('a file and a directory of one name: the shadowed has an escaped name on the mount', { timeout }, async () => {
-  await put('twin', Buffer.from('file'));
-  await put('twin/below', Buffer.from('below'));
-  assert.equal((await get('twin')).toString(), 'file');
-  assert.equal(await readFile(vfs, 'bucket/twin'), 'file');
-  assert.equal(await readFile(vfs, 'bucket/%~dir:twin/below'), 'below');
+  await put('both', Buffer.from('file'));
+  await put('both/below', Buffer.from('below'));
+  assert.equal((await get('both')).toString(), 'file');
+  assert.equal(await readFile(vfs, 'bucket/both'), 'file');
+  assert.equal(await readFile(vfs, 'bucket/%~dir:both/below'), 'below');
   const handle = vfs.directories.opendir(MOUNT, bucket);
   const names = (await vfs.directories.readdir(MOUNT, handle, 0, 1000)).map((entry) => entry.name);
-  assert.ok(names.includes('twin') && names.includes('%~dir:twin'));
+  assert.ok(names.includes('both') && names.includes('%~dir:both'));
   vfs.directories.releasedir(MOUNT, handle);
-  await assert.rejects(vfs.names.lookup(MOUNT, bucket, '%~file:twin'), (error) => isFsError(error, 'ENOENT'));
+  await assert.rejects(vfs.names.lookup(MOUNT, bucket, '%~file:both'), (error) => isFsError(error, 'ENOENT'));
   session.kernel.clear();
-  await objects.removeObject(USER, key('twin'), {});
-  assert.ok(session.kernel.entries.some((entry) => entry.name === '%~dir:twin'));
-  assert.equal(await readFile(vfs, 'bucket/twin/below'), 'below');
+  await objects.removeObject(USER, key('both'), {});
+  assert.ok(session.kernel.entries.some((entry) => entry.name === '%~dir:both'));
+  assert.equal(await readFile(vfs, 'bucket/both/below'), 'below');
 });
 
 test('S3 answers committed bytes; what the mount closes is there', { timeout }, async () => {
