@@ -64,5 +64,7 @@ function stackFiles(): string[] {
   Error.stackTraceLimit = 100;
   const { stack = '' } = new Error('where');
   Error.stackTraceLimit = stackTraceLimit;
-  return [...stack.matchAll(/\/dist\/(src\/\S+)\.js/g)].map(([, path]) => `${path}.ts`);
+  // Compiled paths, or with source maps the sources'.
+  const frames = stack.matchAll(/\/(src\/(?:meta|vfs|s3api)\/\S+?)\.[jt]s:\d+/g);
+  return [...frames].map(([, path]) => `${path}.ts`);
 }
