@@ -200,7 +200,7 @@ os.remove('m')`;
     });
 
     // The slower transport has the same code for this: fewer entries keep the suite short.
-    const count = transport === 'native' ? 10_000 : 1_000;
+    const count = transport === 'native' ? 5_000 : 1_000;
     test(`a directory of ${count} entries lists completely and can be deleted while it is read`, {
       timeout: TEST_MS_MAX,
     }, async () => {
