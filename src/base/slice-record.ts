@@ -8,6 +8,7 @@
  * Bit 31 of `size` says inline (the slice's bytes are in the metadata store under `b<id>`); slice id 0 means zeros.
  * Records of a chunk are kept in commit order; a later record hides what it overlaps; what no record covers reads as zeros.
  */
+import { readU64, writeI64 } from './integers.ts';
 
 export const CHUNK_BYTES = 64 * 1024 * 1024;
 export const BLOCK_BYTES = 4 * 1024 * 1024;
@@ -36,8 +37,7 @@ export interface SliceRecord {
 /** Appends one packed record to `out` at `at`. */
 export function writeSliceRecord(out: Buffer, at: number, record: SliceRecord): void {
   out.writeUInt32LE(record.pos, at);
-  out.writeUInt32LE(record.id % 2 ** 32, at + 4);
-  out.writeUInt32LE(Math.floor(record.id / 2 ** 32), at + 8);
+  writeI64(out, at + 4, record.id);
   out.writeUInt32LE((record.inline ? record.size | INLINE_BIT : record.size) >>> 0, at + 12);
   out.writeUInt32LE(record.off, at + 16);
   out.writeUInt32LE(record.len, at + 20);
@@ -62,7 +62,7 @@ export function unpackSliceRecords(packed: Buffer): SliceRecord[] {
     const size = packed.readUInt32LE(at + 12);
     records.push({
       pos: packed.readUInt32LE(at),
-      id: packed.readUInt32LE(at + 4) + packed.readUInt32LE(at + 8) * 2 ** 32,
+      id: readU64(packed, at + 4),
       size: (size & ~INLINE_BIT) >>> 0,
       off: packed.readUInt32LE(at + 16),
       len: packed.readUInt32LE(at + 20),

@@ -30,13 +30,13 @@ export class Tracer {
 
   /** Begins an operation and runs its synchronous part; what that starts belongs to the operation, too. */
   run(name: string, bytesIn: number, body: (operation: TracedOperation) => void): void {
-    const operation = { name, bytesIn, startedMs: performance.now(), scripts: [] };
+    const operation = begun(name, bytesIn);
     this.#current.run(operation, body, operation);
   }
 
   /** Like run(), for the rest of the calling asynchronous function. */
   enter(name: string, bytesIn: number): TracedOperation {
-    const operation = { name, bytesIn, startedMs: performance.now(), scripts: [] };
+    const operation = begun(name, bytesIn);
     this.#current.enterWith(operation);
     return operation;
   }
@@ -55,6 +55,10 @@ export class Tracer {
         `status=${status}\n`,
     );
   }
+}
+
+function begun(name: string, bytesIn: number): TracedOperation {
+  return { name, bytesIn, startedMs: performance.now(), scripts: [] };
 }
 
 /** Undefined unless the program was started with JANUSFS_TRACE=1. */

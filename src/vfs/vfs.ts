@@ -8,7 +8,7 @@
  * (it is gone). What the mount calls by an open handle was permitted when the handle was opened.
  */
 
-import type { Attr, ByteString, Entry, Ino, S3Record, Timestamp, VolumeUsage } from '../base/vocabulary.ts';
+import type { Attr, ByteString, Entry, Ino, S3Record, VolumeUsage } from '../base/vocabulary.ts';
 import type { VolumeEvents } from '../base/volume-events.ts';
 import type {
   KeyPath,
@@ -20,6 +20,7 @@ import type {
   Precondition,
   PublishReply,
   RenameRequest,
+  SetattrRequest,
   Upload,
   UploadRef,
   UploadsRequest,
@@ -40,16 +41,6 @@ export interface Context {
 export interface Validity {
   entrySec: number;
   attrSec: number;
-}
-
-export interface SetattrChanges {
-  mode?: number;
-  uid?: number;
-  gid?: number;
-  size?: number;
-  atime?: Timestamp | 'now';
-  mtime?: Timestamp | 'now';
-  killPriv?: boolean;
 }
 
 /** An open file of this process. Opaque to the frontends but for these. */
@@ -116,7 +107,7 @@ export interface VfsAttributes {
   /** Bytes written but not committed count. With a handle it works for an inode without a name, too. */
   getattr(ctx: Context, ino: Ino, handle?: FileHandle): Attr | Promise<Attr>;
   /** @throws EPERM (not the owner), EACCES (utimes to now without write permission), EFBIG, EINVAL and EISDIR (size). */
-  setattr(ctx: Context, ino: Ino, changes: SetattrChanges, handle?: FileHandle): Promise<Attr>;
+  setattr(ctx: Context, ino: Ino, changes: SetattrRequest, handle?: FileHandle): Promise<Attr>;
   /** Bytes and inodes in use, and how many there may be. */
   statfs(ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }>;
   /** @throws ENODATA, EOPNOTSUPP (a namespace that is not kept), ERANGE (a name above 255 bytes). */

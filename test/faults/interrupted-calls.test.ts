@@ -7,9 +7,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { shell } from '../../conformance/cross-frontend/running-up.ts';
-import { S3TestServer, TEST_BUCKET, TEST_KEY, TEST_REGION, TEST_SECRET } from '../chunk/s3-test-server.ts';
+import { behindProxy } from './behind-proxy.ts';
 import { withVolume } from './served-volume.ts';
-import { StoreProxy } from './store-proxy.ts';
 
 const BYTES = Buffer.alloc(6 * 1024 * 1024, 'x');
 
@@ -54,40 +53,20 @@ async function untilWaiting(child: ChildProcess, where: RegExp): Promise<void> {
 test('D12: read and fsync end with EINTR while the store is silent, and later reads and writes work', {
   timeout: 170_000,
 }, async () => {
-  const server = new S3TestServer();
-  await server.start();
-  const proxy = new StoreProxy(new URL(server.endpoint));
-  await proxy.start();
-  try {
-    await withVolume(
-      {
-        storeUrl: () => `s3://${TEST_BUCKET}/p?endpoint=${proxy.endpoint}&region=${TEST_REGION}`,
-        env: { AWS_ACCESS_KEY_ID: TEST_KEY, AWS_SECRET_ACCESS_KEY: TEST_SECRET },
-        flags: ['--retry-time', '120', '--cache-size', '0'],
-      },
-      async ({ bucket }) => {
-        const path = (name: string) => join(bucket, name);
-        await writeFile(path('there'), BYTES, { flush: true });
-        await writeFile(path('cat'), BYTES, { flush: true });
-        // Drops the kernel's pages.
-        await shell(`dd if=${path('cat')} iflag=nocache count=0`);
-        await proxy.set('silent');
-        try {
-          await interrupted(`os.readv(os.open('${path('there')}', os.O_RDONLY | os.O_DIRECT), [mmap.mmap(-1, 4096)])`);
-          const written = `f = os.open('${path('synced')}', os.O_CREAT | os.O_WRONLY); os.write(f, b'x' * ${BYTES.length})`;
-          await interrupted('os.fsync(f)', written);
-          await killed('cat', [path('cat')]);
-        } finally {
-          await proxy.set('pass');
-        }
-        assert.ok((await readFile(path('there'))).equals(BYTES));
-        assert.ok((await readFile(path('synced'))).equals(BYTES), 'what fsync was to store is stored without it');
-      },
-    );
-  } finally {
-    await proxy.stop();
-    await server.stop();
-  }
+  await behindProxy('120', async ({ proxy, path }) => {
+    await writeFile(path('there'), BYTES, { flush: true });
+    await writeFile(path('cat'), BYTES, { flush: true });
+    // Drops the kernel's pages.
+    await shell(`dd if=${path('cat')} iflag=nocache count=0`);
+    await proxy.set('silent');
+    await interrupted(`os.readv(os.open('${path('there')}', os.O_RDONLY | os.O_DIRECT), [mmap.mmap(-1, 4096)])`);
+    const written = `f = os.open('${path('synced')}', os.O_CREAT | os.O_WRONLY); os.write(f, b'x' * ${BYTES.length})`;
+    await interrupted('os.fsync(f)', written);
+    await killed('cat', [path('cat')]);
+    await proxy.set('pass');
+    assert.ok((await readFile(path('there'))).equals(BYTES));
+    assert.ok((await readFile(path('synced'))).equals(BYTES), 'what fsync was to store is stored without it');
+  });
 });
 
 test('D12: lookups, stats and listings end with EINTR while Redis does not answer', { timeout: 170_000 }, async () => {

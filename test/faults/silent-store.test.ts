@@ -4,48 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { shell } from '../../conformance/cross-frontend/running-up.ts';
-import { S3TestServer, TEST_BUCKET, TEST_KEY, TEST_REGION, TEST_SECRET } from '../chunk/s3-test-server.ts';
-import { type ServedVolume, withVolume } from './served-volume.ts';
-import { StoreProxy } from './store-proxy.ts';
+import { behindProxy } from './behind-proxy.ts';
+import type { ServedVolume } from './served-volume.ts';
 
 const MIB = 1024 * 1024;
 const BYTES = Buffer.alloc(6 * MIB, 'x');
-
-interface Behind {
-  volume: ServedVolume;
-  proxy: StoreProxy;
-  path: (name: string) => string;
-}
-
-async function behindProxy(retryTime: string, body: (behind: Behind) => Promise<void>): Promise<void> {
-  const server = new S3TestServer();
-  await server.start();
-  const proxy = new StoreProxy(new URL(server.endpoint));
-  await proxy.start();
-  try {
-    await withVolume(
-      {
-        storeUrl: () => `s3://${TEST_BUCKET}/p?endpoint=${proxy.endpoint}&region=${TEST_REGION}`,
-        env: { AWS_ACCESS_KEY_ID: TEST_KEY, AWS_SECRET_ACCESS_KEY: TEST_SECRET },
-        flags: ['--retry-time', retryTime, '--cache-size', '0'],
-      },
-      async (volume) => {
-        try {
-          await body({ volume, proxy, path: (name) => join(volume.bucket, name) });
-        } finally {
-          await proxy.set('pass');
-        }
-      },
-    );
-  } finally {
-    await proxy.stop();
-    await server.stop();
-  }
-}
 
 /** A program that stays in the call it names until it is killed. */
 function stuck(program: string): ChildProcess {

@@ -17,27 +17,9 @@ export class HeldCalls {
       this.counts.lookup += 1;
       return this.#gate.then(() => real(...args));
     });
-    faults.replace(
-      'names',
-      'mkdir',
-      (real) =>
-        (...args) =>
-          this.#pass('mkdir', () => real(...args)),
-    );
-    faults.replace(
-      'files',
-      'open',
-      (real) =>
-        (...args) =>
-          this.#pass('open', () => real(...args)),
-    );
-    faults.replace(
-      'files',
-      'read',
-      (real) =>
-        (...args) =>
-          this.#pass('read', () => real(...args)),
-    );
+    faults.replace('names', 'mkdir', (real) => this.#holding('mkdir', real));
+    faults.replace('files', 'open', (real) => this.#holding('open', real));
+    faults.replace('files', 'read', (real) => this.#holding('read', real));
   }
 
   /** From now on calls of this name wait. */
@@ -50,6 +32,10 @@ export class HeldCalls {
     this.#held.clear();
     this.#letGo();
     this.#gate = this.#newGate();
+  }
+
+  #holding<A extends unknown[], T extends object>(call: Holdable, real: (...args: A) => T) {
+    return (...args: A) => this.#pass(call, () => real(...args));
   }
 
   #pass<T extends object>(call: Holdable, body: () => T): T | Promise<Awaited<T>> {

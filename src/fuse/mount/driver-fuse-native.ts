@@ -18,8 +18,9 @@ import { ERRNO, FsError, UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Attr, ByteString, Ino } from '../../base/vocabulary.ts';
 import { ROOT_INO, S_IFMT, S_IFREG } from '../../base/vocabulary.ts';
+import type { SetattrRequest } from '../../meta/meta.ts';
 import { O_RDWR } from '../../vfs/file/open-flags.ts';
-import type { Context, FileHandle, SetattrChanges, Vfs } from '../../vfs/vfs.ts';
+import type { Context, FileHandle, Vfs } from '../../vfs/vfs.ts';
 import { errnoReply } from '../wire/errno-reply.ts';
 import type { FuseMount, MountOptions } from './fuse-mount.ts';
 import { mountedAt } from './mount-point.ts';
@@ -280,7 +281,7 @@ export class PathOperations {
     );
   }
 
-  #change(path: string, cb: Answer, changes: SetattrChanges): void {
+  #change(path: string, cb: Answer, changes: SetattrRequest): void {
     this.#answer('setattr', cb, async () => {
       await this.#vfs.attributes.setattr(this.#ctx, await this.#walk(path), changes);
     });

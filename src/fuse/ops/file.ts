@@ -1,12 +1,12 @@
 /** Operations on open files. Data is never copied here: a WRITE's bytes are a view of the request's buffer. */
 import { FsError } from '../../base/errors.ts';
+import { O_TRUNC } from '../../vfs/file/open-flags.ts';
 import { BODY, type Request } from '../wire/decode.ts';
 import { encodeU32, encodeU64 } from '../wire/encode.ts';
 import { IO_BYTES_MAX, OPEN_KILL_SUIDGID, WRITE_CACHE, WRITE_DATA_AT, WRITE_KILL_SUIDGID } from '../wire/protocol.ts';
 import type { FuseSession } from './fuse-session.ts';
 import { replyData, replyDone, replyOpen } from './replies.ts';
 
-const O_TRUNC = 0o1000;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 /** fuse_write_out.size has 32 bits; a round number keeps the next call aligned. */

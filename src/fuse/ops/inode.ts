@@ -1,7 +1,7 @@
 /** Operations on an inode: attributes, extended attributes, file system figures, forgetting. */
 import { FsError } from '../../base/errors.ts';
 import type { Attr, Timestamp } from '../../base/vocabulary.ts';
-import type { SetattrChanges } from '../../vfs/vfs.ts';
+import type { SetattrRequest } from '../../meta/meta.ts';
 import { BODY, type Request } from '../wire/decode.ts';
 import { encodeStatfs, encodeStatx, encodeU32 } from '../wire/encode.ts';
 import { FATTR, GETATTR_FH, INIT } from '../wire/protocol.ts';
@@ -30,7 +30,7 @@ function replyStatx(session: FuseSession, request: Request, attr: Attr): void {
 export function setattr(session: FuseSession, request: Request): void {
   const valid = request.u32(BODY);
   const handle = openFile(session, request, (valid & FATTR.FH) !== 0);
-  const changes: SetattrChanges = {};
+  const changes: SetattrRequest = {};
   if (valid & FATTR.MODE) changes.mode = request.u32(BODY + 17) & 0o7777;
   if (valid & FATTR.UID) changes.uid = request.u32(BODY + 19);
   if (valid & FATTR.GID) changes.gid = request.u32(BODY + 20);

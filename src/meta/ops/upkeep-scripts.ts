@@ -3,7 +3,6 @@
 import { readU64, writeI64 } from '../../base/integers.ts';
 import type { InlineSlice, PackSwap } from '../../base/slices.ts';
 import type { Ino } from '../../base/vocabulary.ts';
-
 import type { MetaUpkeep } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 import {

@@ -9,6 +9,7 @@ import { isIP } from 'node:net';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { tracer } from '../../base/trace.ts';
 import type { RedisLocation } from './redis-url.ts';
 
 /** Arguments: bytes, ASCII text or whole numbers below 2^53. */
@@ -70,6 +71,14 @@ const MIN_VERSION: readonly [number, number] = [6, 2];
 const LATER: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN']);
 const ELSEWHERE: ReadonlySet<string> = new Set(['READONLY', 'NOAUTH']);
 const BAD_LOGIN = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR AUTH)/;
+
+/** A Lua script, linked. */
+export interface Script {
+  readonly name: string;
+  readonly source: string;
+  /** Lower-case hex SHA-1 of the source: what EVALSHA names. */
+  readonly sha: string;
+}
 
 /** The connection that carries calls. */
 export class RedisConnection {
@@ -144,6 +153,21 @@ export class RedisConnection {
       this.#calls.add(call);
       this.#send(call);
     });
+  }
+
+  /**
+   * Runs a script by its hash, and by its source where the server does not have it yet.
+   * @param args those of EVALSHA, the hash included. @throws as call().
+   */
+  async callScript(script: Script, args: Argument[]): Promise<Reply> {
+    tracer?.roundTrip(script.name);
+    try {
+      return await this.call('EVALSHA', args);
+    } catch (error) {
+      if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
+    }
+    tracer?.roundTrip(script.name);
+    return await this.call('EVAL', [script.source, ...args.slice(1)]);
   }
 
   /** Disconnects; unanswered calls fail. */

@@ -11,7 +11,7 @@ import type { Logger } from '../../base/log.ts';
 import { tracer } from '../../base/trace.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
 import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
-import { type Argument, type RedisConnection, RedisReplyError, type Reply } from './connection.ts';
+import { type Argument, type RedisConnection, RedisReplyError, type Reply, type Script } from './connection.ts';
 import type { ScriptLibrary } from './script-library.ts';
 import { ServerClock } from './server-clock.ts';
 
@@ -80,9 +80,10 @@ export class Engine {
   async read<Request, Response>(schema: ScriptSchema<Request, Response>, request: Request): Promise<Response> {
     const { name } = schema;
     if (this.#fenced) throw new SessionLostError(name);
-    const args: Argument[] = [this.#scripts.get(name).sha, 1, this.prefix];
+    const script = this.#scripts.get(name);
+    const args: Argument[] = [script.sha, 1, this.prefix];
     schema.encode(request, args);
-    return schema.decode(this.#checked(name, await this.#run(name, args)), request);
+    return schema.decode(this.#checked(name, await this.#run(script, args)), request);
   }
 
   /**
@@ -93,7 +94,8 @@ export class Engine {
     const { name } = schema;
     if (this.#fenced) throw new SessionLostError(name);
     // Slot and sequence are known later; a request that cannot be encoded must not wait for them.
-    const args: Argument[] = [this.#scripts.get(name).sha, 1, this.prefix, this.sid, 0, 0];
+    const script = this.#scripts.get(name);
+    const args: Argument[] = [script.sha, 1, this.prefix, this.sid, 0, 0];
     schema.encode(request, args);
     const slot = this.#freeSlots.pop() ?? (await this.#waitForSlot());
     const sequence = this.#sequences[slot]! + 1;
@@ -103,7 +105,7 @@ export class Engine {
       const sentMs = this.clock.local();
       args[SLOT_AT] = slot;
       args[SLOT_AT + 1] = sequence;
-      const reply = (await this.#run(name, args)) as ScriptReply;
+      const reply = (await this.#run(script, args)) as ScriptReply;
       this.mutationCount += 1;
       if (typeof reply[0] === 'number') this.clock.learn(reply[0], sentMs);
       else this.#checked(name, reply);
@@ -127,18 +129,11 @@ export class Engine {
   }
 
   /** @param args those of EVALSHA. */
-  async #run(name: string, args: Argument[]): Promise<Reply> {
-    tracer?.roundTrip(name);
+  async #run(script: Script, args: Argument[]): Promise<Reply> {
     try {
-      return await this.connection.call('EVALSHA', args);
+      return await this.connection.callScript(script, args);
     } catch (error) {
-      if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw this.#failure(name, error as Error);
-    }
-    tracer?.roundTrip(name);
-    try {
-      return await this.connection.call('EVAL', [this.#scripts.get(name).source, ...args.slice(1)]);
-    } catch (error) {
-      throw this.#failure(name, error as Error);
+      throw this.#failure(script.name, error as Error);
     }
   }
 

@@ -72,6 +72,7 @@ function follow(
   reached: ReadonlyMap<string, Reached>,
   libraries: ReadonlyMap<string, LuaFile>,
 ): void {
+  const givers = [user.name, ...user.needs.filter((need) => libraries.get(need)?.table === false)];
   for (const { head, field } of names) {
     if (libraries.get(head)?.table === true) {
       if (field === undefined) throw new Error(`${user.name}.lua uses ${head} otherwise than by a field`);
@@ -82,7 +83,7 @@ function follow(
       if (found === undefined) throw new Error(`${user.name}.lua uses ${head}.${field}, which lib/${head}.lua lacks`);
       for (const segment of found) keep(library, segment, segments, reached, libraries);
     } else {
-      for (const giver of [user.name, ...user.needs.filter((need) => libraries.get(need)?.table === false)]) {
+      for (const giver of givers) {
         const at = reached.get(giver);
         const segment = at?.library.locals.get(head);
         if (segment !== undefined) keep(at!.library, segment, at!.segments, reached, libraries);

@@ -66,9 +66,11 @@ export function parseScript(name: string, text: string): LuaFile {
   return luaFile(name, false, [segmentOf('', code)], text);
 }
 
-/** Names that code uses, outside of strings and comments. */
+/** Names that code uses, outside of strings and comments; each once. */
 export function namesIn(code: string): Name[] {
-  return [...withoutText(code).matchAll(NAME)].map(([, head, field]) => ({ head: head!, field }));
+  const names = new Map<string, Name>();
+  for (const [name, head, field] of withoutText(code).matchAll(NAME)) names.set(name, { head: head!, field });
+  return [...names.values()];
 }
 
 export function withoutText(code: string): string {

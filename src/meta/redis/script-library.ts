@@ -9,15 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { SCHEMAS } from '../schema/all-schemas.ts';
 import { LUA_CONSTANTS } from '../schema/lua-constants.ts';
 import { prologueOf, type Schema } from '../schema/script-schema.ts';
+import type { Script } from './connection.ts';
 import { linkScript } from './link-script.ts';
 import { type LuaFile, parseLibrary, parseScript, withConstants } from './lua-source.ts';
-
-export interface Script {
-  readonly name: string;
-  readonly source: string;
-  /** Lower-case hex SHA-1 of the source: what EVALSHA names. */
-  readonly sha: string;
-}
 
 const SCRIPTS = new URL('../scripts', import.meta.url);
 

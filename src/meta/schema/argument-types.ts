@@ -26,30 +26,15 @@ function one<T>(encode: (value: T, op: string) => Argument, lua: (argv: string) 
 const asIs = (argv: string): string => argv;
 
 /** An inode number, or another number that is only handed on: decimal text in Lua. */
-export const ino: ArgumentType<number> = {
-  count: 1,
-  encode: (value, out) => {
-    out.push(value);
-  },
-  lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
-};
+export const ino = one<number>((value) => value, asIs);
 
 /** A whole number below 2^53: a number in Lua. */
-export const number: ArgumentType<number> = {
-  count: 1,
-  encode: (value, out) => {
-    out.push(value);
-  },
-  lua: (name, at) => ({ [name]: `tonumber(ARGV[${at}])` }),
-};
+export const number = one<number>(
+  (value) => value,
+  (argv) => `tonumber(${argv})`,
+);
 
-export const bytes: ArgumentType<Buffer> = {
-  count: 1,
-  encode: (value, out) => {
-    out.push(value);
-  },
-  lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
-};
+export const bytes = one<Buffer>((value) => value, asIs);
 
 /** Bytes that are carried as a latin1 string: keys, prefixes, ids. */
 export const byteString = one<ByteString>((value) => Buffer.from(value, 'latin1'), asIs);
@@ -92,31 +77,13 @@ export const optionalNumber: OptionalArgument<number> = {
 };
 
 /** A name of a directory entry. ENAMETOOLONG, EINVAL for what no entry can hold. */
-export const entryName: ArgumentType<ByteString> = {
-  count: 1,
-  encode: (value, out, op) => {
-    out.push(nameBytes(op, value));
-  },
-  lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
-};
+export const entryName = one<ByteString>((value, op) => nameBytes(op, value), asIs);
 
 /** 'p' primary, 'f' file, 'd' directory (lib/names/entries.lua). */
-export const entryKind: ArgumentType<EntryKind> = {
-  count: 1,
-  encode: (value, out) => {
-    out.push(KIND[value]);
-  },
-  lua: (name, at) => ({ [name]: `ARGV[${at}]` }),
-};
+export const entryKind = one<EntryKind>((value) => KIND[value], asIs);
 
 /** Who asks: nil in Lua when nobody checks, else {uid, groups} (lib/access.lua). */
-export const caller: ArgumentType<Caller> = {
-  count: 1,
-  encode: (value, out) => {
-    out.push(packCaller(value));
-  },
-  lua: (name, at) => ({ [name]: `access.caller(ARGV[${at}])` }),
-};
+export const caller = one<Caller>(packCaller, (argv) => `access.caller(${argv})`);
 
 /** Who asks, and whose is what comes into being: `arg.caller`, `arg.uid`, `arg.gid`. */
 export const maker: ArgumentType<Caller> = {

@@ -1,5 +1,5 @@
 /** The scripts of scripts/objects. */
-import type { Attr, ByteString, S3Record } from '../../base/vocabulary.ts';
+import type { Attr, Entry, S3Record } from '../../base/vocabulary.ts';
 import { decodeAttr, decodeNumber } from '../codec/codec.ts';
 import { inlineMap, unpackIds, unpackRecords } from '../codec/pieces.ts';
 import { unpackListedS3, unpackS3 } from '../codec/s3-record.ts';
@@ -177,12 +177,6 @@ export const deleteBucket = mutation(
   })),
 );
 
-export interface BucketRow {
-  name: ByteString;
-  attr: Attr;
-  shadowed: boolean;
-}
-
 export const listBuckets = read(
   'list-buckets',
   {
@@ -193,7 +187,7 @@ export const listBuckets = read(
     /** Entries it visits at most. */
     steps: number,
   },
-  reply.custom(2, reply.ANY, (elements): { state: PageState; low: Buffer; entries: BucketRow[] } => ({
+  reply.custom(2, reply.ANY, (elements): { state: PageState; low: Buffer; entries: Entry[] } => ({
     state: (elements[1] as Buffer).toString('latin1') as PageState,
     low: elements[2] as Buffer,
     entries: elements.slice(3).map((row) => {

@@ -8,7 +8,7 @@ import type { Logger } from '../../base/log.ts';
 import type { SessionInfo, VolumeFormat, VolumeUsage } from '../../base/vocabulary.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
 import type { MetaSession } from '../meta.ts';
-import { type Argument, type RedisConnection, RedisReplyError, type Reply } from '../redis/connection.ts';
+import type { Argument, RedisConnection } from '../redis/connection.ts';
 import { Engine } from '../redis/engine.ts';
 import type { ScriptLibrary } from '../redis/script-library.ts';
 import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
@@ -166,17 +166,10 @@ export async function evalOnce<Request, Response>(
   schema: ScriptSchema<Request, Response>,
   request: Request,
 ): Promise<Response | string> {
-  const { sha, source } = scripts.get(schema.name);
-  const args: Argument[] = [sha, 1, prefix];
+  const script = scripts.get(schema.name);
+  const args: Argument[] = [script.sha, 1, prefix];
   schema.encode(request, args);
-  let reply: Reply;
-  try {
-    reply = await connection.call('EVALSHA', args);
-  } catch (error) {
-    if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
-    reply = await connection.call('EVAL', [source, ...args.slice(1)]);
-  }
-  const elements = reply as ScriptReply;
+  const elements = (await connection.callScript(script, args)) as ScriptReply;
   const status = (elements[0] as Buffer).toString('latin1');
   return status === 'OK' ? schema.decode(elements, request) : status;
 }

@@ -3,7 +3,7 @@ import { FsError } from '../../base/errors.ts';
 import { FILE_BYTES_MAX } from '../../base/slice-record.ts';
 import { type Attr, FLAG_XATTR, type Ino, type VolumeUsage } from '../../base/vocabulary.ts';
 import type { SetattrRequest } from '../../meta/meta.ts';
-import type { Context, SetattrChanges, VfsAttributes } from '../vfs.ts';
+import type { Context, VfsAttributes } from '../vfs.ts';
 import { checkAlive, shownAttr, storedAttr, type VfsState } from '../vfs-state.ts';
 import { checkXattrName, checkXattrValue, isVisibleXattr, xattrMode } from './xattr-rules.ts';
 
@@ -25,7 +25,7 @@ export class VolumeAttributes implements VfsAttributes {
    * Flushes what is pending on the inode first: a later commit must not undo what was set here (times, the bits that
    * killPriv clears), and a truncation must come after the writes before it.
    */
-  async setattr(ctx: Context, ino: Ino, changes: SetattrChanges): Promise<Attr> {
+  async setattr(ctx: Context, ino: Ino, changes: SetattrRequest): Promise<Attr> {
     checkAlive(this.#state, 'setattr');
     if (changes.size !== undefined && (changes.size < 0 || changes.size > FILE_BYTES_MAX)) {
       throw new FsError(changes.size < 0 ? 'EINVAL' : 'EFBIG', 'setattr');

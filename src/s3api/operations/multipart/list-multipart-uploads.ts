@@ -4,11 +4,10 @@ import type { Upload } from '../../../meta/meta.ts';
 import { decideAccess, enforce } from '../../auth/authorize.ts';
 import { KEY_BYTES_MAX } from '../../http/key-path.ts';
 import { uriEncode } from '../../http/query.ts';
-import { S3Error } from '../../protocol/s3-error.ts';
 import { xmlTimeMs } from '../../protocol/times.ts';
 import { element, optionalElement, wrap, xmlDocument } from '../../protocol/xml.ts';
 import type { Operation, S3Request, S3Response } from '../operation.ts';
-import { countParameter } from '../paging.ts';
+import { countParameter, invalidArgument } from '../paging.ts';
 import { uploadOwnership } from './part-request.ts';
 
 const UPLOADS_MAX = 1000;
@@ -56,10 +55,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   };
   const encodingType = query.get('encoding-type');
   if (encodingType !== undefined && encodingType !== 'url') {
-    throw new S3Error('InvalidArgument', {
-      message: 'Invalid Encoding Method specified in Request',
-      fields: { ArgumentName: 'encoding-type', ArgumentValue: encodingType },
-    });
+    throw invalidArgument('encoding-type', encodingType, 'Invalid Encoding Method specified in Request');
   }
   const bucket = await request.bucketEntry();
   enforce(decideAccess(request.context, bucket.attr, MAY_READ));
@@ -118,10 +114,7 @@ function isSeen(prefix: ByteString, { keyMarker, uploadIdMarker }: Listing): boo
 /** @throws S3Error InvalidArgument for what no upload's id can be. */
 function uploadIdMarker(text: string): string {
   if (text === '' || UPLOAD_ID.test(text)) return text;
-  throw new S3Error('InvalidArgument', {
-    message: 'Invalid uploadId marker',
-    fields: { ArgumentName: 'upload-id-marker', ArgumentValue: text },
-  });
+  throw invalidArgument('upload-id-marker', text, 'Invalid uploadId marker');
 }
 
 function commonPrefix(key: ByteString, { prefix, delimiter }: Listing): ByteString | undefined {

@@ -6,6 +6,7 @@ import { S3Error } from '../../protocol/s3-error.ts';
 import { storageClassOf } from '../../protocol/storage-class.ts';
 import { element, wrap } from '../../protocol/xml.ts';
 import type { S3Request } from '../operation.ts';
+import { invalidArgument } from '../paging.ts';
 
 export const PART_NUMBER_MAX = 10_000;
 /** Every part but the last. */
@@ -25,10 +26,8 @@ export function partNumberOf(request: S3Request): number {
   const text = request.query.get('partNumber') ?? '';
   const number = Number(text);
   if (/^\d{1,6}$/.test(text) && number >= 1 && number <= PART_NUMBER_MAX) return number;
-  throw new S3Error('InvalidArgument', {
-    message: `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`,
-    fields: { ArgumentName: 'partNumber', ArgumentValue: text },
-  });
+  const message = `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive`;
+  throw invalidArgument('partNumber', text, message);
 }
 
 /** Initiator, Owner and StorageClass of an upload. */
