@@ -11,9 +11,9 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { crc32c } from '@node-rs/crc32';
 import { createCRC64, createXXHash3, createXXHash64, createXXHash128, type IHasher } from 'hash-wasm';
 import { requireAddon } from './addon-file.ts';
+import { crc32c } from './crc32c.ts';
 
 export const CHECKSUM_ALGORITHMS = [
   'CRC32',

@@ -133,7 +133,8 @@ export interface S3Record {
 }
 
 export interface VolumeFormat {
-  formatVersion: 1;
+  /** 2, or 1 in volumes made before blocks carried checksums. */
+  formatVersion: 1 | 2;
   name: string;
   uuid: string;
   /** URL of the object store, without credentials. */

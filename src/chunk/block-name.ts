@@ -27,14 +27,21 @@ export function sliceBlockNames(sliceId: number, sliceBytes: number): string[] {
   return names;
 }
 
+/** A block of a slice. `blockBytes`: its length as its readers see it. */
+export interface Block {
+  readonly sliceId: number;
+  readonly index: number;
+  readonly blockBytes: number;
+}
+
 /**
  * Reads a block's name back; undefined when the key names no block. For gc and fsck.
  *
  * @testing
  */
-export function parseBlockName(key: string): { sliceId: number; blockIndex: number; blockBytes: number } | undefined {
+export function parseBlockName(key: string): Block | undefined {
   const match = /^chunks\/\d+\/\d+\/(\d{1,16})_(\d{1,2})_(\d{1,7})$/.exec(key);
   if (match === null) return undefined;
-  const block = { sliceId: Number(match[1]), blockIndex: Number(match[2]), blockBytes: Number(match[3]) };
-  return blockName(block.sliceId, block.blockIndex, block.blockBytes) === key ? block : undefined;
+  const block = { sliceId: Number(match[1]), index: Number(match[2]), blockBytes: Number(match[3]) };
+  return blockName(block.sliceId, block.index, block.blockBytes) === key ? block : undefined;
 }

@@ -3,6 +3,7 @@ import type { CommitReply, Piece } from '../base/slices.ts';
 import { sliceBlockNames } from './block-name.ts';
 import type { ChunkOptions, ChunkStore, CommitSink, FileReader, FileWriter, MapSource, ObjectStore } from './chunks.ts';
 import { BlockCache } from './read/block-cache.ts';
+import { BlockFetcher } from './read/block-fetcher.ts';
 import { BlockReader } from './read/block-reader.ts';
 import { MapFileReader, type ReaderHost } from './read/file-reader.ts';
 import { withRetry } from './retry.ts';
@@ -25,8 +26,9 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
   readonly budget: WriteBudget;
   readonly readaheadBytesMax: number;
   readonly #store: ObjectStore;
+  readonly #fetcher: BlockFetcher;
   readonly #options: ChunkOptions;
-  readonly #log: Logger;
+  readonly log: Logger;
   /** Newest reader of each inode: a writer's commits bring its map forward. */
   readonly #readers = new Map<number, MapFileReader>();
   /** Writers with pending bytes, longest dirty first. */
@@ -36,11 +38,12 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
   constructor(store: ObjectStore, options: ChunkOptions, log: Logger) {
     this.#store = store;
     this.#options = options;
-    this.#log = log;
+    this.log = log;
     this.readaheadBytesMax = options.readaheadBytesMax;
     this.cache = new BlockCache(options.cacheBytes);
-    this.blocks = new BlockReader(store, this.cache, options, options.downloadParallel);
-    this.uploader = new BlockUploader(store, this.cache, options, options.uploadParallel);
+    this.#fetcher = new BlockFetcher(store, options, log);
+    this.blocks = new BlockReader(this.#fetcher, this.cache);
+    this.uploader = new BlockUploader(store, this.cache, options);
     this.budget = new WriteBudget(options.bufferBytes);
     this.budget.onPressure(() => this.#relieve());
   }
@@ -77,7 +80,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
       );
       for (const { key, error } of failures) {
         kept.add(owner.get(key)!);
-        this.#log.warn({ key, reason: error.message }, 'an object could not be deleted; it will be tried again');
+        this.log.warn({ key, reason: error.message }, 'an object could not be deleted; it will be tried again');
       }
     }
     const gone = slices.map((slice) => slice.id).filter((id) => !kept.has(id));
@@ -107,7 +110,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     clearInterval(this.#idleTimer);
     this.#idleTimer = undefined;
     await this.uploader.drained();
-    this.blocks.close();
+    this.#fetcher.close();
     this.cache.clear();
     await this.#store.close();
   }
@@ -166,7 +169,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     for (const writer of this.#dirty) {
       if (!this.budget.pressed) return;
       if (!writer.failed) continue;
-      this.#log.error({ ino: writer.ino }, 'unstored data is given up: the object store fails and buffers are full');
+      this.log.error({ ino: writer.ino }, 'unstored data is given up: the object store fails and buffers are full');
       writer.giveUp();
     }
   }

@@ -151,6 +151,8 @@ export interface ChunkOptions {
   /** Idle slice freeze, ms. */
   idleFlushMs: number;
   readaheadBytesMax: number;
+  /** Blocks carry checksums, which are checked on every read (format version 2 and later). */
+  checked: boolean;
 }
 
 /** The data layer of a process. One budget for all write buffers, one block cache, bounded parallel requests. */

@@ -21,7 +21,7 @@
  * collection (is any record left?) and for disaster recovery (with a metadata dump that still names the inline ids).
  * Directory and trailer count as dead bytes of the pack.
  */
-import { createChecksum } from '../base/checksums.ts';
+import { crc32c } from '../base/crc32c.ts';
 import { readU64, writeI64 } from '../base/integers.ts';
 
 export const PACK_ENTRY_BYTES = 32;
@@ -118,10 +118,4 @@ function readEntry(directory: Buffer, at: number): PackEntry {
     length: directory.readUInt32LE(at + 24),
     crc32c: directory.readUInt32LE(at + 28),
   };
-}
-
-function crc32c(bytes: Buffer): number {
-  const checksum = createChecksum('CRC32C');
-  checksum.update(bytes);
-  return checksum.digest().readUInt32BE(0);
 }

@@ -10,7 +10,7 @@
 import { FsError, isFsError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import { ObjectMissingError } from './chunks.ts';
-import { StoreError, WrongLengthError } from './object/store-error.ts';
+import { DamagedBlockError, StoreError } from './object/store-error.ts';
 
 export interface RetryLimits {
   /** How long a request is tried in all, milliseconds; 0 is one attempt. */
@@ -31,8 +31,8 @@ const DELAY_MAX_MS = 3_000;
 const SILENCE_SHARE = 3;
 const SILENCE_MS_MIN = 1_000;
 const SILENCE_MS_MAX = 20_000;
-/** A block of the wrong length is rarely repaired by waiting: a replica may lag, a damaged object stays damaged. */
-const WRONG_LENGTH_RETRIES = 2;
+/** A damaged block is rarely repaired by waiting: a replica may lag, a wire may have lied, a damaged object stays damaged. */
+const DAMAGED_RETRIES = 2;
 
 /**
  * Runs an object request again while it fails for a reason that may pass; waits 20 ms, 40 ms, ... 3 s with jitter
@@ -112,7 +112,7 @@ function tryOnce<T>(
 }
 
 function isFinal(error: unknown, tries: number): boolean {
-  if (error instanceof WrongLengthError) return tries >= WRONG_LENGTH_RETRIES;
+  if (error instanceof DamagedBlockError) return tries >= DAMAGED_RETRIES;
   return error instanceof StoreError && !error.retryable;
 }
 

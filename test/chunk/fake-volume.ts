@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { silentLogger } from '../../src/base/log.ts';
 import { CHUNK_BYTES, type SliceRecord } from '../../src/base/slice-record.ts';
 import type { CommitReply, FileMap, Piece } from '../../src/base/slices.ts';
-import { sliceBlockNames } from '../../src/chunk/block-name.ts';
+import { objectBytes } from '../../src/chunk/block-format.ts';
+import { blockBytesAt, sliceBlockNames } from '../../src/chunk/block-name.ts';
 import { createChunkStore } from '../../src/chunk/chunk-store.ts';
 import type { ChunkOptions, ChunkStore, CommitSink, MapSource, ObjectStore } from '../../src/chunk/chunks.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
@@ -17,6 +18,7 @@ export const TEST_OPTIONS: ChunkOptions = {
   retryMs: 5_000,
   idleFlushMs: 60_000,
   readaheadBytesMax: 8 * 1024 * 1024,
+  checked: true,
 };
 
 export function testChunkStore(store: ObjectStore, changes: Partial<ChunkOptions> = {}): ChunkStore {
@@ -133,10 +135,10 @@ export class FakeVolume implements MapSource {
   sliceBytes(record: SliceRecord): Buffer {
     const blocks = record.inline
       ? [this.inline.get(record.id)]
-      : sliceBlockNames(record.id, record.size).map((name) => {
+      : sliceBlockNames(record.id, record.size).map((name, index) => {
           const object = this.store!.objects.get(name);
           assert.ok(object !== undefined, `block ${name} of a record is in the store`);
-          return object.data;
+          return object.data.subarray(0, blockBytesAt(record.size, index));
         });
     // Packs are large and read for each of their files: no copy of a single block.
     const whole = blocks.length === 1 ? blocks[0] : Buffer.concat(blocks as Buffer[]);
@@ -192,9 +194,11 @@ export class FakeVolume implements MapSource {
 
   #mustBeStored(id: number, sizeBytes: number): void {
     if (this.store === undefined) return;
-    let bytes = 0;
-    for (const name of sliceBlockNames(id, sizeBytes)) bytes += this.store.objects.get(name)?.data.length ?? 0;
-    assert.equal(bytes, sizeBytes, `slice ${id} is committed before its bytes are stored`);
+    sliceBlockNames(id, sizeBytes).forEach((name, index) => {
+      const bytes = objectBytes(blockBytesAt(sizeBytes, index), TEST_OPTIONS.checked);
+      const stored = this.store!.objects.get(name)?.data.length;
+      assert.equal(stored, bytes, `slice ${id} is committed before its bytes are stored`);
+    });
   }
 
   #swapOne(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FsError, isFsError } from '../../src/base/errors.ts';
 import { ObjectMissingError } from '../../src/chunk/chunks.ts';
-import { StoreError, WrongLengthError } from '../../src/chunk/object/store-error.ts';
+import { DamagedBlockError, StoreError } from '../../src/chunk/object/store-error.ts';
 import { withRetry } from '../../src/chunk/retry.ts';
 
 /** Fails with the errors in turn, then answers 'done'; counts attempts. */
@@ -79,7 +79,7 @@ test('what will not pass is not tried again', { timeout: 60_000 }, async () => {
 });
 
 test('a wrong length is tried only briefly', { timeout: 60_000 }, async () => {
-  const torn = failing(...Array.from({ length: 9 }, () => new WrongLengthError('k', 5, 4)));
+  const torn = failing(...Array.from({ length: 9 }, () => new DamagedBlockError('k', 'it is short')));
   await assert.rejects(withRetry('get', { retryMs: 50_000 }, undefined, torn.attempt));
   assert.equal(torn.attempts(), 3);
 });

@@ -44,7 +44,7 @@ test('a volume opens with the format it was made with', LIMIT, async () => {
   assert.deepEqual(meta.session.format, read);
   assert.deepEqual(
     [read?.formatVersion, read?.name, read?.store, read?.blockBytes],
-    [1, 'test', volume.storeUrl, 4 * 1024 * 1024],
+    [2, 'test', volume.storeUrl, 4 * 1024 * 1024],
   );
   assert.deepEqual(await meta.session.usage(), { usedBytes: 0, usedInodes: 0, inlineBytes: 0 });
   await meta.close();

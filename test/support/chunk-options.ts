@@ -11,4 +11,5 @@ export const CHUNK_OPTIONS: ChunkOptions = {
   retryMs: 60_000,
   idleFlushMs: 5_000,
   readaheadBytesMax: 32 * MIB,
+  checked: true,
 };

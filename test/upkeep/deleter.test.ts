@@ -116,7 +116,7 @@ test('long queues go in batches', { timeout: 60_000 }, async () => {
 test('block names are JuiceFS names and can be read back', { timeout: 60_000 }, () => {
   const names = sliceBlockNames(7_123_456_789, BLOCK_BYTES + 5);
   assert.deepEqual(names, ['chunks/7123/7123456/7123456789_0_4194304', 'chunks/7123/7123456/7123456789_1_5']);
-  assert.deepEqual(parseBlockName(names[1]!), { sliceId: 7_123_456_789, blockIndex: 1, blockBytes: 5 });
+  assert.deepEqual(parseBlockName(names[1]!), { sliceId: 7_123_456_789, index: 1, blockBytes: 5 });
   assert.equal(parseBlockName('chunks/0/0/7123456789_1_5'), undefined);
   assert.equal(parseBlockName('other'), undefined);
 });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { BLOCK_BYTES } from '../../src/base/slice-record.ts';
-import { blockName } from '../../src/chunk/block-name.ts';
+import { openObject } from '../../src/chunk/block-format.ts';
+import { blockName, parseBlockName } from '../../src/chunk/block-name.ts';
 import type { ChunkStore } from '../../src/chunk/chunks.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { buildPack, checkPackEntry, readPackDirectory } from '../../src/chunk/pack-format.ts';
@@ -67,6 +68,11 @@ test('a pack names every slice, and damage shows', { timeout: 60_000 }, () => {
   assert.throws(() => readPackDirectory(pack.subarray(0, pack.length - 1)), /no pack/);
 });
 
+/** The pack in a block's object. */
+function packIn(key: string, object: Buffer): Buffer {
+  return openObject(parseBlockName(key)!, object);
+}
+
 test('small files of one kind share an object, and read back through it', { timeout: 60_000 }, async () => {
   const b = bench();
   await writeFiles(b, 1000, 4096);
@@ -93,7 +99,7 @@ test('packs are full, at most 4 MiB, and ordered by inode', { timeout: 60_000 },
   await writeFiles(b, 200, 60_000);
   const packer = new Packer(b.volume.packSource(), b.chunks, silentLogger, EAGER);
   await packer.runOnce();
-  const packs = [...b.memory.objects.values()].map((object) => object.data);
+  const packs = [...b.memory.objects].map(([key, object]) => packIn(key, object.data));
   assert.equal(packs.length, 3);
   for (const pack of packs) {
     assert.ok(pack.length <= BLOCK_BYTES);
@@ -178,8 +184,8 @@ test('a slice that is gone or has a wrong length is not packed', { timeout: 60_0
   b.volume.inline.set(second!, pattern(999, 1));
   const packer = new Packer(b.volume.packSource(), testChunkStore(b.store), silentLogger, EAGER);
   await packer.runOnce();
-  const [pack] = [...b.memory.objects.values()];
-  assert.equal(readPackDirectory(pack!.data).length, 1);
+  const [key, object] = [...b.memory.objects][0]!;
+  assert.equal(readPackDirectory(packIn(key, object.data)).length, 1);
   assert.ok(b.volume.contents(3).equals(pattern(1000, 3)));
 });
 

@@ -29,10 +29,14 @@ export class StoreError extends Error {
   }
 }
 
-/** An object or range came back with another length than its name promises: torn, damaged or still being replaced. */
-export class WrongLengthError extends Error {
-  constructor(key: string, expectedBytes: number, actualBytes: number) {
-    super(`object ${key} answered ${actualBytes} bytes instead of ${expectedBytes}: it is damaged`);
-    this.name = 'WrongLengthError';
+/** A block came back otherwise than it was stored: torn, damaged, under a wrong name, or still being replaced. */
+export class DamagedBlockError extends Error {
+  /** What is wrong with it. */
+  readonly what: string;
+
+  constructor(key: string, what: string) {
+    super(`object ${key} is damaged: ${what}`);
+    this.name = 'DamagedBlockError';
+    this.what = what;
   }
 }

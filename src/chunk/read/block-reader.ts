@@ -10,15 +10,12 @@
  * Promotions to whole blocks are bounded to a share of the cache per second: random reads over much more data than the
  * cache holds must not read 4 MiB for every 4 KiB.
  */
-import { setMaxListeners } from 'node:events';
-import { Semaphore, SingleFlight } from '../../base/limits.ts';
+import { SingleFlight } from '../../base/limits.ts';
 import { LruCache } from '../../base/lru.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
-import { blockBytesAt, blockName } from '../block-name.ts';
-import type { ByteRange, ObjectStore } from '../chunks.ts';
-import { WrongLengthError } from '../object/store-error.ts';
-import { type RetryLimits, withRetry } from '../retry.ts';
+import { type Block, blockBytesAt, blockName } from '../block-name.ts';
 import type { BlockCache } from './block-cache.ts';
+import type { BlockFetcher } from './block-fetcher.ts';
 
 const PROMOTE_WITHIN_MS = 1_000;
 const MISSES_REMEMBERED = 4_096;
@@ -31,34 +28,21 @@ const PROMOTE_SHARE = 4;
 const PROMOTE_BLOCKS_MIN = 4;
 
 export class BlockReader {
-  readonly #store: ObjectStore;
+  readonly #fetcher: BlockFetcher;
   readonly #cache: BlockCache;
-  readonly #limits: RetryLimits;
-  readonly #slots: Semaphore;
   readonly #flights = new SingleFlight<string, Buffer>();
   /** Whole-block fetches in flight, by object key. */
   readonly #whole = new Map<string, Promise<Buffer>>();
   readonly #missedAtMs = new LruCache<string, number>(MISSES_REMEMBERED);
-  readonly #closed = new AbortController();
   readonly #now: () => number;
   #promoteWindowMs = 0;
   #promotedBytes = 0;
 
   /** @param now the clock that tells whether two misses lie within a second; tests bring their own. */
-  constructor(
-    store: ObjectStore,
-    cache: BlockCache,
-    limits: RetryLimits,
-    downloadParallel: number,
-    now: () => number = Date.now,
-  ) {
-    this.#now = now;
-    // Every request in flight listens to it; `downloadParallel` bounds them.
-    setMaxListeners(0, this.#closed.signal);
-    this.#store = store;
+  constructor(fetcher: BlockFetcher, cache: BlockCache, now: () => number = Date.now) {
+    this.#fetcher = fetcher;
     this.#cache = cache;
-    this.#limits = limits;
-    this.#slots = new Semaphore(downloadParallel);
+    this.#now = now;
   }
 
   /**
@@ -75,9 +59,13 @@ export class BlockReader {
     const whole = this.#whole.get(key);
     if (whole !== undefined) return whole.then((block) => block.subarray(start, start + length));
     if (length * WHOLE_SHARE >= blockBytes || blockBytes <= SMALL_BLOCK_BYTES || this.#promote(key, blockBytes)) {
-      return this.#fetchWhole(key, sliceId, index, blockBytes).then((block) => block.subarray(start, start + length));
+      return this.#fetchWhole(key, { sliceId, index, blockBytes }).then((block) =>
+        block.subarray(start, start + length),
+      );
     }
-    return this.#flights.do(`${key} ${start} ${length}`, () => this.#get(key, { offset: start, length }, length));
+    return this.#flights.do(`${key} ${start} ${length}`, () =>
+      this.#fetcher.range({ sliceId, index, blockBytes }, { offset: start, length }),
+    );
   }
 
   /** Reads any range of a slice; blocks are fetched in parallel. Errors as readBlock. */
@@ -105,24 +93,19 @@ export class BlockReader {
     const blockBytes = blockBytesAt(sliceBytes, blockIndex);
     const key = blockName(sliceId, blockIndex, blockBytes);
     if (this.#whole.has(key)) return true;
-    if (this.#slots.waiting > 0 || this.#slots.used * 2 > this.#slots.limit) return false;
-    this.#fetchWhole(key, sliceId, blockIndex, blockBytes).catch(() => {});
+    if (this.#fetcher.busy) return false;
+    this.#fetchWhole(key, { sliceId, index: blockIndex, blockBytes }).catch(() => {});
     return true;
   }
 
-  /** Gives up every request in flight. */
-  close(): void {
-    this.#closed.abort(new Error('the data layer is closed'));
-  }
-
-  #fetchWhole(key: string, sliceId: number, index: number, blockBytes: number): Promise<Buffer> {
+  #fetchWhole(key: string, block: Block): Promise<Buffer> {
     const flying = this.#whole.get(key);
     if (flying !== undefined) return flying;
-    const fetched = this.#get(key, undefined, blockBytes).then(
-      (block) => {
+    const fetched = this.#fetcher.whole(block).then(
+      (bytes) => {
         this.#whole.delete(key);
-        this.#cache.set(sliceId, index, block);
-        return block;
+        this.#cache.set(block.sliceId, block.index, bytes);
+        return bytes;
       },
       (error) => {
         this.#whole.delete(key);
@@ -131,20 +114,6 @@ export class BlockReader {
     );
     this.#whole.set(key, fetched);
     return fetched;
-  }
-
-  async #get(key: string, range: ByteRange | undefined, expectedBytes: number): Promise<Buffer> {
-    await this.#slots.acquire();
-    try {
-      const signal = this.#closed.signal;
-      return await withRetry('get', this.#limits, signal, async (attempt) => {
-        const bytes = await this.#store.get(key, range, attempt.signal, attempt.progress);
-        if (bytes.length !== expectedBytes) throw new WrongLengthError(key, expectedBytes, bytes.length);
-        return bytes;
-      });
-    } finally {
-      this.#slots.release();
-    }
   }
 
   /** Tells whether this miss is the second within a second and the promotion budget has room. */

@@ -5,10 +5,10 @@
  * it: what an old map names stays in the store for a grace period, and a reader that finds an inline slice gone or a
  * block missing reads the map again and retries, a bounded number of times.
  */
-
+import type { Logger } from '../../base/log.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, type SliceRecord } from '../../base/slice-record.ts';
 import type { CommitReply, FileMap, Piece } from '../../base/slices.ts';
-import type { FileReader, MapSource } from '../chunks.ts';
+import { type FileReader, type MapSource, ObjectMissingError } from '../chunks.ts';
 import { toFsError } from '../retry.ts';
 import { Gathering, isOvertaken } from '../write/gathering.ts';
 import type { BlockCache } from './block-cache.ts';
@@ -32,6 +32,7 @@ interface MapView {
 }
 
 export interface ReaderHost {
+  readonly log: Logger;
   readonly blocks: BlockReader;
   readonly cache: BlockCache;
   readonly readaheadBytesMax: number;
@@ -160,6 +161,8 @@ export class MapFileReader implements FileReader {
         if (this.#view === view) this.#view = undefined;
       }
     }
+    if (cause instanceof ObjectMissingError)
+      this.#host.log.error({ ino: this.ino, block: cause.key }, 'a block is missing');
     throw toFsError('read', cause);
   }
 

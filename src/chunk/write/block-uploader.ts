@@ -1,24 +1,33 @@
 import { Semaphore } from '../../base/limits.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
+import { encodeTrailer } from '../block-format.ts';
 import { blockBytesAt, blockCount, blockName } from '../block-name.ts';
 import type { ObjectStore } from '../chunks.ts';
 import type { BlockCache } from '../read/block-cache.ts';
-import { type RetryLimits, withRetry } from '../retry.ts';
+import { withRetry } from '../retry.ts';
 
-/** Puts blocks into the store: bounded in parallel, retried, and into the cache when they are there. */
+export interface UploadOptions {
+  /** How long one request is tried, ms. */
+  retryMs: number;
+  uploadParallel: number;
+  /** Blocks carry checksums (format version 2 and later). */
+  checked: boolean;
+}
+
+/** Puts blocks with their checksums into the store: bounded in parallel, retried, and into the cache when they are there. */
 export class BlockUploader {
   readonly #store: ObjectStore;
   readonly #cache: BlockCache;
-  readonly #limits: RetryLimits;
+  readonly #options: UploadOptions;
   readonly #slots: Semaphore;
   readonly #inFlight = new Set<Promise<void>>();
   uploads = 0;
 
-  constructor(store: ObjectStore, cache: BlockCache, limits: RetryLimits, uploadParallel: number) {
+  constructor(store: ObjectStore, cache: BlockCache, options: UploadOptions) {
     this.#store = store;
     this.#cache = cache;
-    this.#limits = limits;
-    this.#slots = new Semaphore(uploadParallel);
+    this.#options = options;
+    this.#slots = new Semaphore(options.uploadParallel);
   }
 
   /**
@@ -68,8 +77,11 @@ export class BlockUploader {
     try {
       signal?.throwIfAborted();
       const key = blockName(sliceId, blockIndex, blockBytes);
-      await withRetry('put', this.#limits, signal, (attempt) =>
-        this.#store.put(key, parts, attempt.signal, attempt.progress),
+      const object = this.#options.checked
+        ? [...parts, encodeTrailer({ sliceId, index: blockIndex, blockBytes }, parts)]
+        : parts;
+      await withRetry('put', this.#options, signal, (attempt) =>
+        this.#store.put(key, object, attempt.signal, attempt.progress),
       );
     } finally {
       this.#slots.release();

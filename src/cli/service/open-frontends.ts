@@ -133,6 +133,7 @@ async function openFileSystem(
       retryMs: settings.retryTime,
       idleFlushMs: settings.idleFlush,
       readaheadBytesMax: settings.readahead,
+      checked: meta.session.format.formatVersion >= 2,
     },
     logger,
   );

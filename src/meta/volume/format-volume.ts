@@ -22,6 +22,8 @@ export interface FormatOptions extends ConnectOptions {
   rootGid?: number;
 }
 
+/** What a new volume has. */
+export const FORMAT_VERSION = 2;
 const WIPE_BATCH = 1_000;
 
 /**
@@ -33,7 +35,7 @@ export async function formatVolume(url: string, options: FormatOptions): Promise
   const { volume } = connect.location;
   const prefix = `{${volume}}:`;
   const format: VolumeFormat = {
-    formatVersion: 1,
+    formatVersion: FORMAT_VERSION,
     name: volume,
     uuid: randomUUID(),
     store: options.store,
