@@ -70,11 +70,11 @@ export class SessionLostError extends FsError {
   }
 }
 
-/** A mistake in the user's input or environment: one line on stderr, exit status 2 (usage) or 1 (run time). */
+/** A mistake in the user's input or environment: one line on stderr, exit status 2 (usage), 1 (run time) or 8 (fsck could not look). */
 export class UserError extends Error {
-  readonly exitStatus: 1 | 2;
+  readonly exitStatus: 1 | 2 | 8;
 
-  constructor(message: string, exitStatus: 1 | 2 = 1, options?: { cause?: unknown }) {
+  constructor(message: string, exitStatus: 1 | 2 | 8 = 1, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'UserError';
     this.exitStatus = exitStatus;

@@ -34,11 +34,7 @@ export interface Block {
   readonly blockBytes: number;
 }
 
-/**
- * Reads a block's name back; undefined when the key names no block. For gc and fsck.
- *
- * @testing
- */
+/** Reads a block's name back; undefined when the key names no block. */
 export function parseBlockName(key: string): Block | undefined {
   const match = /^chunks\/\d+\/\d+\/(\d{1,16})_(\d{1,2})_(\d{1,7})$/.exec(key);
   if (match === null) return undefined;

@@ -71,10 +71,8 @@ export function buildPack(slices: readonly { id: number; ino: number; chunkIndex
 }
 
 /**
- * Reads a pack's directory. For fsck.
- *
+ * Reads a pack's directory.
  * @throws RangeError when the pack is damaged.
- * @testing
  */
 export function readPackDirectory(pack: Buffer): PackEntry[] {
   const trailerAt = pack.length - PACK_TRAILER_BYTES;

@@ -12,7 +12,9 @@ import {
 } from '../config.ts';
 import { COMMON_SETTINGS, type CommandSpec } from './commands/command-spec.ts';
 import { formatCommand } from './commands/format.ts';
+import { fsckCommand } from './commands/fsck.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { gcCommand } from './commands/gc.ts';
 import { infoCommand } from './commands/info.ts';
 import { mountCommand } from './commands/mount.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -33,6 +35,8 @@ const COMMANDS: readonly CommandSpec[] = [
   umountCommand,
   statusCommand,
   infoCommand,
+  fsckCommand,
+  gcCommand,
   userAddCommand,
   userListCommand,
   userRemoveCommand,
@@ -43,12 +47,15 @@ const GROUPS = lookupTable({ user: 'S3 users of a volume' });
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Runs one command. @returns the exit status: 0, 1 (run time) or 2 (usage). Never throws. */
+/** Runs one command. @returns the exit status: 0, 1 (run time), 2 (usage) or what the command documents. Never throws. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<number> {
   const debug = argv.includes('--debug') || env.JANUSFS_DEBUG === '1' || env.JANUSFS_DEBUG === 'true';
   try {
-    await buildProgram(env).parseAsync(argv, { from: 'user' });
-    return 0;
+    let status = 0;
+    await buildProgram(env, (given) => {
+      status = given;
+    }).parseAsync(argv, { from: 'user' });
+    return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : reportError(usageError(error), debug);
     return reportError(error, debug);
@@ -61,7 +68,9 @@ function usageError(error: CommanderError): UserError {
   return new UserError(`${message}; see --help`, 2);
 }
 
-function buildProgram(env: Environment): Command {
+type Ended = (status: number) => void;
+
+function buildProgram(env: Environment, ended: Ended): Command {
   const program = new Command('janusfs');
   program
     .description('One file system with two doors: a Linux mount and an S3 endpoint over the same files.')
@@ -72,7 +81,7 @@ function buildProgram(env: Environment): Command {
   for (const spec of COMMANDS) {
     const [first, second] = spec.name.split(' ') as [string, string | undefined];
     if (second === undefined) {
-      addCommand(program, first, spec, env);
+      addCommand(program, first, spec, env, ended);
       continue;
     }
     let group = groups.get(first);
@@ -81,7 +90,7 @@ function buildProgram(env: Environment): Command {
       muzzle(group);
       groups.set(first, group);
     }
-    addCommand(group, second, spec, env);
+    addCommand(group, second, spec, env, ended);
   }
   return program;
 }
@@ -100,7 +109,7 @@ function muzzle(command: Command): void {
   });
 }
 
-function addCommand(parent: Command, name: string, spec: CommandSpec, env: Environment): void {
+function addCommand(parent: Command, name: string, spec: CommandSpec, env: Environment, ended: Ended): void {
   const command = parent.command(`${name} ${spec.positional}`.trim()).description(spec.summary);
   command
     .exitOverride()
@@ -118,7 +127,7 @@ function addCommand(parent: Command, name: string, spec: CommandSpec, env: Envir
   command.addHelpText('after', `\nExamples:\n  ${spec.examples.join('\n  ')}`);
   command.action(async (...parameters: unknown[]) => {
     const args = parameters.slice(0, -2) as (string | undefined)[];
-    await runSpec(spec, settings, args, givenFlags(command), env);
+    ended(await runSpec(spec, settings, args, givenFlags(command), env));
   });
 }
 
@@ -135,15 +144,16 @@ async function runSpec(
   args: readonly (string | undefined)[],
   flags: Record<string, string | boolean | undefined>,
   env: Environment,
-): Promise<void> {
+): Promise<number> {
   const configPath = typeof flags.config === 'string' ? flags.config : env.JANUSFS_CONFIG;
   const file = configPath === undefined || configPath === '' ? {} : readConfigFile(configPath);
   const sources: SettingSources = { flags, env, file };
-  await spec.run({
+  const status = await spec.run({
     args,
     options: flags as Record<string, string | undefined>,
     settings: resolveSettings(names, sources),
     isGiven: (name) => isGiven(name, sources),
     env,
   });
+  return status ?? 0;
 }

@@ -1,7 +1,7 @@
 import { UserError } from '../base/errors.ts';
 
 /** Says what went wrong in one line on stderr (with the stack when debugging). @returns the exit status. */
-export function reportError(error: unknown, debug: boolean): 1 | 2 {
+export function reportError(error: unknown, debug: boolean): number {
   process.stderr.write(`janusfs: ${oneLine(error)}\n`);
   if (debug && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
   return error instanceof UserError ? error.exitStatus : 1;

@@ -257,6 +257,63 @@ export interface MetaUpkeep {
   lease(name: string, ttlMs: number): Promise<boolean>;
 }
 
+/** A condition or a write of scripts/upkeep/compare-and-write.lua: verb, key (or inode), and up to two values; '' is none. */
+export type MendStep = readonly [
+  verb:
+    | 'is'
+    | 'field-is'
+    | 'has-member'
+    | 'lacks-member'
+    | 'lacks-key'
+    | 'has-key'
+    | 'set'
+    | 'delete'
+    | 'set-field'
+    | 'delete-field'
+    | 'add-to-field'
+    | 'add-member'
+    | 'remove-member'
+    | 'leave-set'
+    | 'tell-inode'
+    | 'tell-entry',
+  key: string,
+  first?: Buffer | string | number,
+  second?: Buffer | string | number,
+];
+
+/**
+ * The volume as keys (docs/FORMAT.md, without the prefix), for the tools that check and mend it. Walks are streams of many round trips:
+ * a key that is there throughout comes at least once, and may come twice; nothing is said of keys that come and go meanwhile.
+ */
+export interface MetaScan {
+  keys(): AsyncIterable<string[]>;
+  /** Keys of the whole Redis database: for progress. */
+  keyCount(): Promise<number>;
+  /** Strings, undefined where there is none. */
+  values(keys: readonly string[]): Promise<(Buffer | undefined)[]>;
+  /** Bytes of strings, 0 where there is none. */
+  lengths(keys: readonly string[]): Promise<number[]>;
+  /** A sorted set whose scores are all equal, in order. */
+  members(key: string): AsyncIterable<Buffer[]>;
+  scored(key: string): AsyncIterable<[member: Buffer, score: number][]>;
+  fields(key: string): AsyncIterable<[field: string, value: Buffer][]>;
+  setMembers(key: string): Promise<string[]>;
+  /** Changes with every mutation of a session but this one. */
+  activity(sessions: readonly SessionInfo[]): Promise<string>;
+  /** All writes, if all conditions hold; answers whether they did. One script. */
+  apply(steps: readonly MendStep[]): Promise<boolean>;
+  /**
+   * Points the records of a pack that lie in these chunks at the bytes' copies in another pack, which this session has begun
+   * (MetaUpkeep.packBegin). Answers how many moved. @throws ESTALE when the new pack has been given up.
+   */
+  movePack(
+    old: { id: number; sizeBytes: number },
+    fresh: { id: number; sizeBytes: number },
+    runs: readonly { from: number; length: number; to: number }[],
+    chunks: readonly { ino: Ino; chunkIndex: number }[],
+  ): Promise<number>;
+}
+
 /** Who may use S3, and as whom. */
 export interface MetaUsers {
   /** All users by name. */
@@ -296,6 +353,7 @@ export interface Meta {
   readonly uploads: MetaUploads;
   readonly users: MetaUsers;
   readonly upkeep: MetaUpkeep;
+  readonly scan: MetaScan;
   readonly session: MetaSession;
   readonly durability: MetaDurability;
   /** Server time in microseconds, no round trip: after everything that was, before whatever is asked for next. */

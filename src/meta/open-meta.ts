@@ -7,6 +7,7 @@ import { ObjectScripts } from './ops/object-scripts.ts';
 import { UpkeepScripts } from './ops/upkeep-scripts.ts';
 import { UploadScripts } from './ops/upload-scripts.ts';
 import { UserScripts } from './ops/user-scripts.ts';
+import { VolumeScan } from './ops/volume-scan.ts';
 import { type JoinedVolume, joinVolume, type OpenOptions } from './volume/join-volume.ts';
 
 /** How long close() tries to end the session while Redis does not answer, ms. */
@@ -30,6 +31,7 @@ export function metaOf(joined: JoinedVolume): Meta {
     uploads: new UploadScripts(engine),
     users: new UserScripts(engine),
     upkeep: new UpkeepScripts(engine, inline),
+    scan: new VolumeScan(engine),
     session,
     durability,
     clock: engine.clock,

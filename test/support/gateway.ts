@@ -8,20 +8,24 @@ import type { User } from '../../src/base/vocabulary.ts';
 import { existingKeyPath, keyPath } from '../../src/s3api/http/key-path.ts';
 import { type ListenAddress, startGateway } from '../../src/s3api/start-gateway.ts';
 import type { Vfs } from '../../src/vfs/vfs.ts';
+import type { VfsSettings } from '../../src/vfs/vfs-options.ts';
 import { ALICE, BOB, ROOT_USER, userContext } from './callers.ts';
 import { type Faults, withFaults } from './faults.ts';
 import { joinVfs } from './vfs-session.ts';
-import { testVolume } from './volume.ts';
+import { type TestVolume, testVolume } from './volume.ts';
 
 export interface GatewayOptions {
   region?: string;
   domain?: string;
   listen?: ListenAddress;
+  /** Of the file system behind it. */
+  vfs?: VfsSettings;
 }
 
 export interface TestGateway {
   url: string;
   port: number;
+  volume: TestVolume;
   /** The file system behind the endpoint, as a mount of the same process has it. */
   vfs: Vfs;
   /** What goes wrong between the endpoint and the file system. */
@@ -45,7 +49,7 @@ export interface TestGateway {
 export async function testGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const { region = 'us-east-1', listen = { host: '127.0.0.1', port: 0 }, domain } = options;
   const volume = await testVolume({ users: [ROOT_USER, ALICE, BOB], rootMode: 0o1777 });
-  const { vfs } = await joinVfs(volume);
+  const { vfs } = await joinVfs(volume, options.vfs === undefined ? {} : { vfs: options.vfs });
   const served = withFaults(vfs);
   const hosted = domain === undefined ? {} : { domain };
   const gateway = await startGateway({ vfs: served.vfs, listen, region, ...hosted, logger: silentLogger });
@@ -59,6 +63,7 @@ export async function testGateway(options: GatewayOptions = {}): Promise<TestGat
   };
   return {
     url: gateway.url,
+    volume,
     port: 'path' in listen ? 0 : Number(new URL(gateway.url).port),
     vfs,
     faults: served.faults,

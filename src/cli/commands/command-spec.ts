@@ -29,8 +29,8 @@ export interface CommandSpec<N extends SettingName = SettingName> {
   examples: readonly string[];
   settings: readonly N[];
   options?: readonly CommandOption[];
-  /** Resolves when the command is through; throws UserError for what the user can mend. */
-  run(call: CommandCall<N>): Promise<void>;
+  /** Resolves when the command is through, with an exit status other than 0 if need be; throws UserError for what the user can mend. */
+  run(call: CommandCall<N>): Promise<number | undefined> | Promise<void>;
 }
 
 /** Checks a spec against its precise type and returns it as the general one, so that all specs fit one list. */

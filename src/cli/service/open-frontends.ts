@@ -20,7 +20,7 @@ import { endpointUrl, type ListenAddress } from '../commands/listen-address.ts';
 import { readVersion } from '../commands/version.ts';
 import { type Credentials, currentOwner, generateCredentials, rootUser, SUPERUSER } from '../volume/credentials.ts';
 import { makeVolume } from '../volume/make-volume.ts';
-import { claimStore } from '../volume/store-marker.ts';
+import { claimStore, isEmptyVolume } from '../volume/store-marker.ts';
 import { withoutPassword } from '../volume/volume-argument.ts';
 import { registerMount } from './mount-registry.ts';
 import type { Teardown } from './teardown.ts';
@@ -138,7 +138,7 @@ async function openFileSystem(
     logger,
   );
   teardown.add('data layer', () => chunks.close());
-  await claimStore(store, meta.session.format, stop);
+  await claimStore(store, meta.session.format, stop, () => isEmptyVolume(meta));
   const vfs = openVfs({ meta, chunks, logger });
   teardown.add('file system', () => vfs.close());
   return { meta, vfs };

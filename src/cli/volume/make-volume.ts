@@ -40,7 +40,7 @@ export async function makeVolume(
       rootGid: wanted.owner.gid,
     });
     if (wanted.embeddedLog !== undefined) await syncLog(wanted.embeddedLog);
-    await claimStore(store, format, stop);
+    await claimStore(store, format, stop, async () => true);
     return { format, isNew: true };
   } finally {
     await store.close();

@@ -7,6 +7,7 @@ import { UserError } from '../../base/errors.ts';
 import type { VolumeFormat } from '../../base/vocabulary.ts';
 import type { ObjectStore } from '../../chunk/chunks.ts';
 import { withRetry } from '../../chunk/retry.ts';
+import type { Meta } from '../../meta/meta.ts';
 
 const MARKER_KEY = 'janusfs-volume.json';
 /** Short: somebody waits for the command, and should soon hear that the store is unreachable. */
@@ -14,19 +15,38 @@ const RETRY = { retryMs: 5000 };
 
 /**
  * Marks the store as the volume's, or checks that it is. One request when it is marked.
- * @throws UserError when the store belongs to another volume or does not answer.
+ * @param isEmpty whether the volume holds nothing yet: the store of one that does was marked when it was made.
+ * @throws UserError when the store belongs to another volume, lost its mark (an empty mount point, most likely), or does not
+ *   answer.
  */
-export async function claimStore(store: ObjectStore, format: VolumeFormat, signal: AbortSignal): Promise<void> {
+export async function claimStore(
+  store: ObjectStore,
+  format: VolumeFormat,
+  signal: AbortSignal,
+  isEmpty: () => Promise<boolean>,
+): Promise<void> {
   const owner = await readMarker(store, signal);
   if (owner === undefined) {
-    const marker = { volume: format.name, uuid: format.uuid };
-    await tried(store, 'write to', () => store.put(MARKER_KEY, [Buffer.from(`${JSON.stringify(marker)}\n`)], signal));
+    const marker = `${JSON.stringify({ volume: format.name, uuid: format.uuid })}`;
+    if (!(await isEmpty())) {
+      throw new UserError(
+        `${store.url} is not the store of ${format.name}: it has no ${MARKER_KEY}, and the volume is not empty; is its disk mounted? ` +
+          `If it is the right one, put the file there: ${marker}`,
+      );
+    }
+    await tried(store, 'write to', () => store.put(MARKER_KEY, [Buffer.from(`${marker}\n`)], signal));
   } else if (owner.uuid !== format.uuid) {
     throw new UserError(
       `${store.url} belongs to another volume (${owner.volume}, ${owner.uuid}), not to ${format.name} (${format.uuid}); ` +
         'give each volume a directory, bucket or prefix of its own',
     );
   }
+}
+
+/** Whether nothing was ever made in the volume. */
+export async function isEmptyVolume(meta: Meta): Promise<boolean> {
+  const { usedInodes, usedBytes } = await meta.session.usage();
+  return usedInodes === 0 && usedBytes === 0;
 }
 
 /**

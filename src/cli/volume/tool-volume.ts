@@ -1,5 +1,6 @@
 /** The volume for a command that looks or changes something and ends: by URL, or by data directory. */
 import { UserError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
 import type { Settings } from '../../config.ts';
 import type { Meta } from '../../meta/meta.ts';
 import type { CommandCall } from '../commands/command-spec.ts';
@@ -21,6 +22,9 @@ export interface ToolVolume {
   data: string | undefined;
   /** False: an embedded volume that nobody serves; its Redis runs for this command only. */
   served: boolean;
+  /** URL of the object store as it is reached from here. */
+  store: string;
+  logger: Logger;
 }
 
 interface ToolCall extends Pick<CommandCall<never>, 'isGiven' | 'env'> {
@@ -48,7 +52,13 @@ export async function withVolume(
     const place =
       url === undefined
         ? await embeddedVolume(settings.data, teardown, logger)
-        : { url: withPassword(requireUrl(url), call.env), data: undefined, embeddedLog: undefined, served: true };
+        : {
+            url: withPassword(requireUrl(url), call.env),
+            data: undefined,
+            embeddedLog: undefined,
+            served: true,
+            store: undefined,
+          };
     const { openMeta } = await import('../../meta/open-meta.ts');
     const meta = await openMeta(place.url, {
       logger,
@@ -57,7 +67,8 @@ export async function withVolume(
       ...(place.embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: place.embeddedLog } }),
     });
     teardown.add('metadata session', () => meta.close());
-    await task({ meta, data: place.data, served: place.served });
+    const store = place.store ?? meta.session.format.store;
+    await task({ meta, data: place.data, served: place.served, store, logger });
   } finally {
     await teardown.close();
   }
@@ -67,13 +78,19 @@ async function embeddedVolume(
   path: string,
   teardown: Teardown,
   logger: Parameters<typeof startEmbeddedRedis>[1],
-): Promise<{ url: string; data: string; embeddedLog: string; served: boolean }> {
+): Promise<{ url: string; data: string; embeddedLog: string; served: boolean; store: string }> {
   const directory = dataDirectory(path);
   if (await isEmbeddedRedisRunning(directory.redis)) {
     const socketPath = redisSocketPath(directory.redis);
     const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, socketPath, undefined));
     if (volume === undefined) throw new UserError(noVolume(path));
-    return { url: socketUrl(socketPath, volume), data: path, embeddedLog: directory.redis, served: true };
+    return {
+      url: socketUrl(socketPath, volume),
+      data: path,
+      embeddedLog: directory.redis,
+      served: true,
+      store: directory.storeUrl,
+    };
   }
   // A directory without a name and without a log never held a volume: nothing is started or made in it.
   if (recordedVolume(directory) === undefined && !hasLog(directory.redis)) throw new UserError(noVolume(path));
@@ -87,7 +104,13 @@ async function embeddedVolume(
   );
   const volume = recordedVolume(directory) ?? (await volumeInRedis(directory, redis.socketPath, undefined));
   if (volume === undefined) throw new UserError(noVolume(path));
-  return { url: socketUrl(redis.socketPath, volume), data: path, embeddedLog: directory.redis, served: false };
+  return {
+    url: socketUrl(redis.socketPath, volume),
+    data: path,
+    embeddedLog: directory.redis,
+    served: false,
+    store: directory.storeUrl,
+  };
 }
 
 function noVolume(path: string): string {

@@ -52,11 +52,7 @@ function decodeAttrAt(ino: Ino, from: Buffer, at: number): Attr {
   };
 }
 
-/**
- * Packs attributes into their 112 bytes, as the scripts do.
- *
- * @testing
- */
+/** Packs attributes into their 112 bytes, as the scripts do. */
 export function encodeAttr(attr: Attr): Buffer {
   const out = Buffer.allocUnsafe(ATTR_BYTES);
   out.writeUInt32LE(attr.mode, 0);

@@ -44,3 +44,21 @@ export const deadSlices = read('dead-slices', { limit: number }, buffers);
 export const forgetSlices = mutation('forget-slices', { slices: list }, reply.nothing);
 
 export const lease = mutation('lease', { name: word(), ttlMs: ino }, reply.fields({ taken: reply.flag }));
+
+/** Four arguments a step. */
+export const compareAndWrite = mutation('compare-and-write', { steps: list }, reply.fields({ done: reply.flag }));
+
+export const packMove = mutation(
+  'pack-move',
+  {
+    oldPack: ino,
+    oldBytes: number,
+    newPack: ino,
+    newBytes: number,
+    /** <I4I4I4... offset in the old pack, length, offset in the new one; by offset. */
+    runs: bytes,
+    /** Inode and chunk, in turn. */
+    chunks: list,
+  },
+  reply.fields({ moved: reply.number }),
+);

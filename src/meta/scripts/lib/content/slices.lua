@@ -3,6 +3,8 @@
 --   b<id>           bytes of an inline slice
 --   inq             zset of inline slices by age: score = commit ms, member = <I8I8I4I4> id, ino, chunk, size
 --   ref             hash: slice id -> number of records beyond the first (stored and inline slices, not packs)
+--   shared          set: slices that got a record elsewhere while a tool walks the volume (lease `scan`): a record that
+--                   moves behind the tool's back is not one that is missing
 --
 -- Every record is one reference. Content changes bump the version; moving bytes (packing, compaction) does not.
 --@needs core now attrs fresh usage garbage map packs
@@ -117,6 +119,10 @@ end
 -- References come: records {id, size, len} that name slices which already have records elsewhere go into a chunk.
 function slices.share(ino, chunk, records)
   local sums = slices.sums(records)
+  if #sums > 0 and call('EXISTS', P .. 'lease:scan') == 1 then
+    for _, slice in ipairs(sums) do call('SADD', P .. 'shared', slices.key(slice)) end
+    call('EXPIRE', P .. 'shared', 86400)
+  end
   local in_packs = slices.hash_of(P .. 'pk', sums, slices.key)
   for i, slice in ipairs(sums) do
     if in_packs[i] then
