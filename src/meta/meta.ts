@@ -328,6 +328,8 @@ export interface MetaUsers {
 export interface MetaSession {
   readonly format: VolumeFormat;
   readonly sid: number;
+  /** How long Redis has answered this session without a gap, ms. Before others had time to renew, none is lost. */
+  readonly steadyMs: number;
   usage(): Promise<VolumeUsage>;
   /** All sessions the volume knows, lost ones included until they are cleaned. */
   list(): Promise<SessionInfo[]>;

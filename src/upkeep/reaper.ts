@@ -2,6 +2,8 @@
 import type { Meta } from '../meta/meta.ts';
 import type { Job } from './job-loop.ts';
 
+/** For so long Redis must have answered before sessions are called lost and what they may have open is freed. */
+const STEADY_MS = 10_000;
 /** Inodes freed by one script. */
 const REAP_LIMIT = 100;
 
@@ -20,6 +22,8 @@ export class Reaper implements Job {
   async round(signal: AbortSignal): Promise<number> {
     const { upkeep, session } = this.#meta;
     if (!(await upkeep.lease('reap', this.#leaseMs))) return this.pauseMs;
+    // When Redis was away, every session's lease may have run out: all get the time to say that they are there.
+    if (session.steadyMs < STEADY_MS) return this.pauseMs;
     await session.cleanSessions();
     while (!signal.aborted && (await upkeep.reap(REAP_LIMIT)).more);
     return this.pauseMs;

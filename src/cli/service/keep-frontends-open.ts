@@ -4,7 +4,7 @@ import { type FrontendsRequest, type OpenFrontends, openFrontends } from './open
 import { Teardown } from './teardown.ts';
 
 /** How long a fenced client keeps answering errors before it starts again: programs blocked in it must see one. */
-const FENCED_PAUSE_MS = 10_000;
+const FENCED_PAUSE_MS = 1_000;
 const REOPEN_PAUSE_MS_MAX = 60_000;
 
 export interface KeptFrontends {
@@ -15,8 +15,8 @@ export interface KeptFrontends {
 }
 
 /**
- * Opens the frontends and keeps them open: after a suspension past the lease (a laptop's lid, SIGSTOP) the fenced session
- * is given up and a new one begun behind the same mount point and address.
+ * Opens the frontends and keeps them open: after a suspension past the lease (a laptop's lid, SIGSTOP) in which another client
+ * ended the session, it is given up and a new one begun behind the same mount point and address.
  */
 export async function keepFrontendsOpen(
   request: FrontendsRequest,

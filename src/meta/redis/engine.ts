@@ -19,6 +19,8 @@ export const SLOT_COUNT = 64;
 /** Where a mutation's slot and sequence are in the arguments of EVALSHA. */
 const SLOT_AT = 4;
 
+const PAST_LEASE = 'ESESSION';
+
 export interface EngineOptions {
   connection: RedisConnection;
   scripts: ScriptLibrary;
@@ -44,6 +46,8 @@ export class Engine {
   readonly #waiting: ((slot: number) => void)[] = [];
   readonly #events: VolumeEvents;
   readonly clock = new ServerClock();
+  /** Renews a lease that has run out; false when the session was ended. Set by the session. */
+  renew: () => Promise<boolean> = async () => false;
   #fenced = false;
 
   constructor(options: EngineOptions) {
@@ -105,7 +109,9 @@ export class Engine {
       const sentMs = this.clock.local();
       args[SLOT_AT] = slot;
       args[SLOT_AT + 1] = sequence;
-      const reply = (await this.#run(script, args)) as ScriptReply;
+      let reply = (await this.#run(script, args)) as ScriptReply;
+      // Nothing was done: the lease had run out, and the same call may go again when it is renewed.
+      if (isPastLease(reply) && (await this.renew())) reply = (await this.#run(script, args)) as ScriptReply;
       this.mutationCount += 1;
       if (typeof reply[0] === 'number') this.clock.learn(reply[0], sentMs);
       else this.#checked(name, reply);
@@ -124,7 +130,10 @@ export class Engine {
     if (this.#fenced) return;
     this.#fenced = true;
     if (this.closing) return;
-    this.logger.error({ sid: this.sid }, 'this session was suspended past its lease and is fenced; mount again');
+    this.logger.error(
+      { sid: this.sid },
+      'this session was silent past its lease, was ended by another, and is fenced; mount again',
+    );
     this.#events.emit('fenced', true);
   }
 
@@ -143,7 +152,7 @@ export class Engine {
     // 'OK' without making a string: nearly every reply is one.
     if (status.length === 2 && status[0] === 0x4f && status[1] === 0x4b) return list;
     const code = status.toString('latin1');
-    if (code === 'ESESSION') {
+    if (code === PAST_LEASE) {
       this.fence();
       throw new SessionLostError(name);
     }
@@ -172,4 +181,9 @@ export class Engine {
     if (next === undefined) this.#freeSlots.push(slot);
     else next(slot);
   }
+}
+
+function isPastLease(reply: ScriptReply): boolean {
+  const status = reply[0];
+  return status instanceof Buffer && status.toString('latin1') === PAST_LEASE;
 }

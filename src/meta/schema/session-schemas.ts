@@ -28,7 +28,11 @@ export const sessionOpen = bare(
   reply.fields({ sid: reply.number, nowUs: reply.number, format: reply.bytes }),
 );
 
-export const sessionRenew = bare('session-renew', { sid: ino }, reply.fields({ nowUs: reply.number }));
+export const sessionRenew = bare(
+  'session-renew',
+  { sid: ino },
+  reply.fields({ nowUs: reply.number, hadRunOut: reply.flag }),
+);
 
 /** Without a sid: the session that has been lost for longest. */
 export const sessionEnd = mutation(

@@ -1,6 +1,7 @@
 /**
  * A session: this process's membership in the volume, with a lease that a heartbeat renews at a third of its length.
- * Past the lease every script refuses it, and it is never revived (docs/FORMAT.md, sessions).
+ * Past the lease every script refuses it, until it is renewed; once another session has ended it, it is never revived
+ * (docs/FORMAT.md, sessions; docs/adr/0010).
  */
 import { hostname } from 'node:os';
 import { FsError, SessionLostError, UserError } from '../../base/errors.ts';
@@ -16,6 +17,8 @@ import { describe, sessionEnd, sessionOpen, sessionRenew, sessions } from '../sc
 
 /** Bounds the loops that end sessions in steps. */
 const END_STEPS_MAX = 10_000;
+/** A heartbeat that took longer waited for Redis to come back. */
+const STEADY_BEAT_MS_MAX = 1_000;
 
 export interface SessionOptions {
   connection: RedisConnection;
@@ -38,12 +41,18 @@ export class Session implements MetaSession {
   readonly format: VolumeFormat;
   readonly #scripts: ScriptLibrary;
   #timer: NodeJS.Timeout | undefined;
-  #beating = false;
+  #beating: Promise<boolean> | undefined;
+  #beatBeganMs = 0;
+  /** Since when every heartbeat has been answered at once. */
+  #steadySinceMs = performance.now();
+  readonly #leaseMs: number;
 
-  private constructor(engine: Engine, format: VolumeFormat, scripts: ScriptLibrary) {
+  private constructor(engine: Engine, format: VolumeFormat, scripts: ScriptLibrary, leaseMs: number) {
     this.engine = engine;
     this.format = format;
     this.#scripts = scripts;
+    this.#leaseMs = leaseMs;
+    engine.renew = () => this.#renew();
   }
 
   /** Joins the volume. 1 round trip. @throws UserError when there is no such volume or its format is newer. */
@@ -64,30 +73,58 @@ export class Session implements MetaSession {
     const { logger, events } = options;
     const engine = new Engine({ connection, scripts, prefix, sid: opened.sid, logger, events });
     engine.clock.learn(opened.nowUs, sentMs);
-    const session = new Session(engine, format, scripts);
+    const session = new Session(engine, format, scripts, options.leaseMs);
     session.#timer = setInterval(() => void session.beat(), options.heartbeatMs);
     session.#timer.unref();
     return session;
   }
 
   /**
-   * Renews the lease and learns the server's clock; fences when the lease had run out. One heartbeat is on its way at a
-   * time; while Redis is away it waits in the connection and goes first when Redis is back.
+   * Renews the lease and learns the server's clock; fences when another session has ended this one. One heartbeat is on its way
+   * at a time; while Redis is away it waits in the connection and goes first when Redis is back.
    */
   async beat(): Promise<void> {
+    if (this.engine.fenced || this.#beating !== undefined) return;
+    await this.#renew();
+  }
+
+  /** How long Redis has answered this session without a gap as long as a lease, ms. */
+  get steadyMs(): number {
+    const isWaiting = this.#beating !== undefined && performance.now() - this.#beatBeganMs > STEADY_BEAT_MS_MAX;
+    return isWaiting ? 0 : performance.now() - this.#steadySinceMs;
+  }
+
+  /** Answers whether the session goes on. */
+  #renew(): Promise<boolean> {
+    this.#beating ??= this.#sendBeat().finally(() => {
+      this.#beating = undefined;
+    });
+    return this.#beating;
+  }
+
+  async #sendBeat(): Promise<boolean> {
     const { engine } = this;
-    if (this.#beating || engine.fenced) return;
-    this.#beating = true;
+    const { connection, prefix, sid } = engine;
     const sentMs = engine.clock.local();
+    this.#beatBeganMs = performance.now();
     try {
-      const { connection, prefix, sid } = engine;
       const renewed = await evalOnce(connection, this.#scripts, prefix, sessionRenew, { sid });
-      if (typeof renewed === 'string') engine.fence();
+      if (typeof renewed === 'string') {
+        engine.fence();
+        return false;
+      }
+      const tookMs = performance.now() - this.#beatBeganMs;
+      // While a heartbeat waited, so did those of others: they must come before anybody calls them lost.
+      if (renewed.hadRunOut || tookMs > Math.min(this.#leaseMs / 3, STEADY_BEAT_MS_MAX))
+        this.#steadySinceMs = performance.now();
+      if (renewed.hadRunOut)
+        engine.logger.warn({ sid }, 'silent past the lease, and nobody had ended this session: it goes on');
       else engine.clock.learn(renewed.nowUs, sentMs);
+      return true;
     } catch (error) {
+      this.#steadySinceMs = performance.now();
       engine.logger.warn({ error: (error as Error).message }, 'heartbeat failed; the next one tries again');
-    } finally {
-      this.#beating = false;
+      return false;
     }
   }
 

@@ -21,9 +21,9 @@ function holds.held(ino)
   return call('EXISTS', P .. 'os' .. ino) == 1
 end
 
--- No other session is alive that could have an inode open without having said so.
+-- There is no other session that could have an inode open without having said so. One past its lease may yet go on.
 function holds.sole_session()
-  return call('ZCOUNT', P .. 'ses', '(' .. fmt(now.ms), '+inf') <= 1
+  return call('ZCARD', P .. 'ses') <= 1
 end
 
 -- The inode lost its last name: it waits in `del` (score = when it may go, ms) until no session can have it open.
