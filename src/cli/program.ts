@@ -10,12 +10,15 @@ import {
   type SettingName,
   type SettingSources,
 } from '../config.ts';
+import { backupCommand } from './commands/backup.ts';
 import { COMMON_SETTINGS, type CommandSpec } from './commands/command-spec.ts';
+import { dumpCommand } from './commands/dump.ts';
 import { formatCommand } from './commands/format.ts';
 import { fsckCommand } from './commands/fsck.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { gcCommand } from './commands/gc.ts';
 import { infoCommand } from './commands/info.ts';
+import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -37,6 +40,9 @@ const COMMANDS: readonly CommandSpec[] = [
   infoCommand,
   fsckCommand,
   gcCommand,
+  dumpCommand,
+  loadCommand,
+  backupCommand,
   userAddCommand,
   userListCommand,
   userRemoveCommand,

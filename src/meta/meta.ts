@@ -281,6 +281,24 @@ export type MendStep = readonly [
   second?: Buffer | string | number,
 ];
 
+/** A key's whole value: one element of a string, field and value in turn of a hash, member and score of a sorted set. */
+export interface KeyValue {
+  key: string;
+  type: 'string' | 'hash' | 'zset' | 'none';
+  elements: Buffer[];
+}
+
+export interface KeyWatch {
+  /** Keys that changed since the last call, that have been heard of. @throws when notifications may have been missed. */
+  changed(): string[];
+  /**
+   * Values of keys as of one moment, and the keys of which is known by then that they changed before it.
+   * @throws as changed(); FsError.
+   */
+  readAtOnce(keys: readonly string[]): Promise<{ values: KeyValue[]; changedBefore: string[] }>;
+  end(): Promise<void>;
+}
+
 /**
  * The volume as keys (docs/FORMAT.md, without the prefix), for the tools that check and mend it. Walks are streams of many round trips:
  * a key that is there throughout comes at least once, and may come twice; nothing is said of keys that come and go meanwhile.
@@ -298,6 +316,11 @@ export interface MetaScan {
   scored(key: string): AsyncIterable<[member: Buffer, score: number][]>;
   fields(key: string): AsyncIterable<[field: string, value: Buffer][]>;
   setMembers(key: string): Promise<string[]>;
+  /**
+   * Notes every key that changes from now on, through Redis' keyspace notifications, which are switched on for that time.
+   * @throws UserError when this Redis does not let us.
+   */
+  watch(): Promise<KeyWatch>;
   /** Changes with every mutation of a session but this one. */
   activity(sessions: readonly SessionInfo[]): Promise<string>;
   /** All writes, if all conditions hold; answers whether they did. One script. */

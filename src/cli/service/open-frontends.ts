@@ -7,12 +7,14 @@ import type { User } from '../../base/vocabulary.ts';
 import { createChunkStore } from '../../chunk/chunk-store.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
 import type { Settings } from '../../config.ts';
+import { CopyJob } from '../../dump/copy-plan.ts';
 import type { FuseMount } from '../../fuse/mount/fuse-mount.ts';
 import { mountedAt } from '../../fuse/mount/mount-point.ts';
 import { mountVfs } from '../../fuse/mount/mount-vfs.ts';
 import type { Meta } from '../../meta/meta.ts';
 import { openMeta } from '../../meta/open-meta.ts';
 import { startGateway } from '../../s3api/start-gateway.ts';
+import { JobLoop } from '../../upkeep/job-loop.ts';
 import { openVfs } from '../../vfs/open-vfs.ts';
 import type { Vfs } from '../../vfs/vfs.ts';
 import type { DATA_SETTINGS } from '../commands/command-spec.ts';
@@ -141,6 +143,8 @@ async function openFileSystem(
   await claimStore(store, meta.session.format, stop, () => isEmptyVolume(meta));
   const vfs = openVfs({ meta, chunks, logger });
   teardown.add('file system', () => vfs.close());
+  const copies = new JobLoop(new CopyJob(meta, store, readVersion(), logger), logger);
+  teardown.add('copies of the metadata', () => copies.stop());
   return { meta, vfs };
 }
 

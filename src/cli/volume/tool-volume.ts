@@ -5,7 +5,13 @@ import type { Settings } from '../../config.ts';
 import type { Meta } from '../../meta/meta.ts';
 import type { CommandCall } from '../commands/command-spec.ts';
 import { readVersion } from '../commands/version.ts';
-import { dataDirectory, lockDataDirectory, recordedVolume } from '../embedded/data-directory.ts';
+import {
+  dataDirectory,
+  lockDataDirectory,
+  makeDataDirectory,
+  recordedVolume,
+  recordVolume,
+} from '../embedded/data-directory.ts';
 import { isEmbeddedRedisRunning, redisSocketPath, startEmbeddedRedis } from '../embedded/embedded-redis.ts';
 import { volumeInRedis } from '../embedded/embedded-volume.ts';
 import { hasLog } from '../embedded/redis-log/prepare-log.ts';
@@ -69,6 +75,57 @@ export async function withVolume(
     teardown.add('metadata session', () => meta.close());
     const store = place.store ?? meta.session.format.store;
     await task({ meta, data: place.data, served: place.served, store, logger });
+  } finally {
+    await teardown.close();
+  }
+}
+
+/** A Redis in which a volume is to be made. */
+export interface PlaceForVolume {
+  url: string;
+  /** The store of an embedded volume. */
+  store: string | undefined;
+  /** The volume is there now, under this name. */
+  loaded(volume: string): void;
+}
+
+/**
+ * Runs `task` with the place of a volume that need not be there: by URL, or by data directory, whose Redis runs for that time.
+ * @throws UserError when an `up` serves the directory.
+ */
+export async function withPlaceForVolume(
+  call: ToolCall,
+  url: string | undefined,
+  task: (place: PlaceForVolume) => Promise<void>,
+): Promise<void> {
+  const { settings } = call;
+  if (url !== undefined && call.isGiven('data')) {
+    throw new UserError('name the volume by a URL or by --data, not by both', 2);
+  }
+  if (url !== undefined) {
+    await task({ url: withPassword(requireUrl(url), call.env), store: undefined, loaded: () => {} });
+    return;
+  }
+  const logger = loggerFor({ ...settings, logLevel: settings.logLevel === 'info' ? 'warn' : settings.logLevel });
+  const teardown = new Teardown(logger);
+  try {
+    const directory = dataDirectory(settings.data);
+    makeDataDirectory(directory);
+    const unlock = await lockDataDirectory(directory);
+    teardown.add('data directory', async () => unlock());
+    const redis = await startEmbeddedRedis(directory.redis, logger, new AbortController().signal);
+    teardown.add(
+      'redis-server',
+      () => redis.stop(),
+      () => redis.kill(),
+    );
+    const volume =
+      recordedVolume(directory) ?? (await volumeInRedis(directory, redis.socketPath, undefined)) ?? 'janusfs';
+    await task({
+      url: socketUrl(redis.socketPath, volume),
+      store: directory.storeUrl,
+      loaded: (name) => recordVolume(directory, name),
+    });
   } finally {
     await teardown.close();
   }

@@ -1,9 +1,10 @@
 /** Walking a whole volume key by key, and mending what is found. For the tools in src/check; nothing here is atomic but apply(). */
 import type { SessionInfo } from '../../base/vocabulary.ts';
-import type { MendStep, MetaScan } from '../meta.ts';
+import type { KeyWatch, MendStep, MetaScan } from '../meta.ts';
 import type { Argument, Reply } from '../redis/connection.ts';
 import type { Engine } from '../redis/engine.ts';
 import { compareAndWrite, packMove } from '../schema/upkeep-schemas.ts';
+import { KeyspaceWatch } from './keyspace-watch.ts';
 
 const KEYS_PER_SCAN = 2_000;
 const MEMBERS_PER_PAGE = 2_000;
@@ -78,6 +79,10 @@ export class VolumeScan implements MetaScan {
   async setMembers(key: string): Promise<string[]> {
     const found = (await this.#engine.command('SMEMBERS', [this.#engine.key(key)])) as Buffer[];
     return found.map((member) => member.toString('latin1'));
+  }
+
+  watch(): Promise<KeyWatch> {
+    return KeyspaceWatch.begin(this.#engine);
   }
 
   /** Sequence numbers of all slots but this session's own: two equal answers mean that nobody changed anything in between. */

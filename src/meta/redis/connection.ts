@@ -170,6 +170,24 @@ export class RedisConnection {
     return await this.call('EVAL', [script.source, ...args.slice(1)]);
   }
 
+  /**
+   * Listens on a connection of its own: to keyspace notifications of keys that match, and to messages on channels that match.
+   * @throws UserError when it cannot be opened.
+   */
+  async listen(patterns: readonly string[], heard: (channel: string) => void, lost: () => void): Promise<() => void> {
+    const client = await openClient(this.location, this.#options.connectTimeoutMs);
+    let closed = false;
+    client.on('pmessageBuffer', (_pattern: string, channel: Buffer) => heard(channel.toString('latin1')));
+    client.on('close', () => {
+      if (!closed) lost();
+    });
+    await client.psubscribe(...patterns);
+    return () => {
+      closed = true;
+      client.disconnect();
+    };
+  }
+
   /** Disconnects; unanswered calls fail. */
   close(): void {
     this.#closed = true;

@@ -62,3 +62,10 @@ export const packMove = mutation(
   },
   reply.fields({ moved: reply.number }),
 );
+
+/** `mark` names the message that is published behind what was read. */
+export const readKeys = read(
+  'read-keys',
+  { mark: word(), keys: list },
+  reply.custom(0, reply.ANY, (elements) => elements.slice(1) as [Buffer, Buffer, Buffer[]][]),
+);

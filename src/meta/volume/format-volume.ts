@@ -44,7 +44,7 @@ export async function formatVolume(url: string, options: FormatOptions): Promise
   };
   const connection = await RedisConnection.open(connect);
   try {
-    if (options.force) await wipe(connection, prefix);
+    if (options.force) await wipeVolume(connection, prefix);
     const status = await evalOnce(connection, new ScriptLibrary(), prefix, formatScript, {
       format: Buffer.from(JSON.stringify(format)),
       rootMode: options.rootMode ?? 0o755,
@@ -74,7 +74,7 @@ export async function readVolumeFormat(url: string, options: ConnectOptions = {}
 }
 
 /** Deletes every key of the volume. The format goes first, so that nobody joins meanwhile. */
-async function wipe(connection: RedisConnection, prefix: string): Promise<void> {
+export async function wipeVolume(connection: RedisConnection, prefix: string): Promise<void> {
   const [seconds] = (await connection.call('TIME', [])) as Buffer[];
   const live = await connection.call('ZCOUNT', [`${prefix}ses`, Number(seconds!.toString()) * 1000, '+inf']);
   if (live !== 0) throw new UserError(`the volume has ${live} live sessions; unmount and stop them before wiping it`);

@@ -1,7 +1,11 @@
--- Stored slices whose grace is over and that no record names. Returns {'OK', `id:size`...}.
+-- Stored slices whose grace is over and that no record names. While copies of the metadata are kept (`n` copiedMs), what died after
+-- the newest one began stays for the next: the copy names it. Returns {'OK', `id:size`...}.
 --@needs core now
 local dead = {}
-for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'gc', '-inf', fmt(now.ms), 'LIMIT', 0, arg.limit)) do
+local due = now.ms
+local kept = call('HMGET', P .. 'n', 'copiedMs', 'gcMs')
+if kept[1] then due = math.min(due, tonumber(kept[1]) + tonumber(kept[2] or '120000')) end
+for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'gc', '-inf', fmt(due), 'LIMIT', 0, arg.limit)) do
   local id = string.match(member, '^%d+')
   -- A slice that is referenced does not wait here; should the counters ever disagree, a leak beats a loss.
   if call('HEXISTS', P .. 'ref', id) == 0 and call('HEXISTS', P .. 'pk', id) == 0 then dead[#dead + 1] = member end

@@ -1,0 +1,66 @@
+import { createWriteStream } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { finished } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { UserError } from '../../base/errors.ts';
+import { startProgress } from '../progress.ts';
+import { stoppable } from '../service/stoppable.ts';
+import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
+import { defineCommand } from './command-spec.ts';
+import { readVersion } from './version.ts';
+
+export const dumpCommand = defineCommand({
+  name: 'dump',
+  positional: '[url]',
+  summary: 'write all metadata of a volume, as of one moment, while it is used; `load` makes a volume from it',
+  examples: [
+    'janusfs dump --output home.jdump',
+    'janusfs dump redis://localhost/0?volume=home | ssh backup "cat > home.jdump"',
+  ],
+  options: [
+    { flags: '--output <FILE>', text: 'write FILE, which is there when it is complete; standard output without it' },
+  ],
+  settings: TOOL_SETTINGS,
+  async run(call) {
+    const { output } = call.options;
+    if (output === undefined && process.stdout.isTTY)
+      throw new UserError('a dump is no text for a terminal; give --output FILE', 2);
+    await withVolume(call, call.args[0], async ({ meta }) => {
+      const { dumpVolume } = await import('../../dump/dump-volume.ts');
+      const { writeTo } = await import('../../dump/copies.ts');
+      const bar = startProgress('dump');
+      const temporary = output === undefined ? undefined : `${output}.part`;
+      // It holds the secret keys of the volume's users.
+      const target = temporary === undefined ? process.stdout : createWriteStream(temporary, { mode: 0o600 });
+      const gzip = createGzip({ level: 3 });
+      const written = target === process.stdout ? finished(gzip) : finished(target);
+      written.catch(() => {}); // Awaited below, unless the dump fails first.
+      gzip.pipe(target);
+      try {
+        const report = await stoppable((signal) => {
+          const options = { version: readVersion(), signal, progress: (fraction: number) => bar.update(fraction) };
+          return dumpVolume(meta, options, (bytes) => writeTo(gzip, bytes, written));
+        });
+        gzip.end();
+        await written;
+        if (temporary !== undefined) await complete(temporary, output!);
+        process.stderr.write(`dumped ${report.keys} keys (${report.bytes} bytes before compression)\n`);
+      } catch (error) {
+        if (temporary !== undefined) await rm(temporary, { force: true });
+        throw error;
+      } finally {
+        bar.stop();
+      }
+    });
+  },
+});
+
+async function complete(temporary: string, path: string): Promise<void> {
+  const file = await open(temporary, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}
