@@ -111,6 +111,13 @@ export const SETTINGS = {
   readahead: { kind: 'bytes', default: 32 * MIB, min: 0, doc: 'most that is read ahead of a sequential reader' },
   uploads: { kind: 'count', default: 16, min: 1, max: 1000, doc: 'blocks uploaded at the same time' },
   downloads: { kind: 'count', default: 32, min: 1, max: 1000, doc: 'blocks downloaded at the same time' },
+  requests: {
+    kind: 'count',
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'S3 requests handled at the same time; more are answered 503 SlowDown',
+  },
   retryTime: {
     kind: 'duration',
     default: 60_000,

@@ -168,6 +168,9 @@ export interface VolumeUsage {
   usedBytes: number;
   usedInodes: number;
   inlineBytes: number;
+  /** Limits of the volume; undefined: none. */
+  maxBytes: number | undefined;
+  maxInodes: number | undefined;
 }
 
 /** What another session made stale. */

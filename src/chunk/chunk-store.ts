@@ -1,12 +1,21 @@
 import type { Logger } from '../base/log.ts';
 import type { CommitReply, Piece } from '../base/slices.ts';
 import { sliceBlockNames } from './block-name.ts';
-import type { ChunkOptions, ChunkStore, CommitSink, FileReader, FileWriter, MapSource, ObjectStore } from './chunks.ts';
+import type {
+  ChunkOptions,
+  ChunkStore,
+  CommitSink,
+  DiskRoom,
+  FileReader,
+  FileWriter,
+  MapSource,
+  ObjectStore,
+} from './chunks.ts';
 import { BlockCache } from './read/block-cache.ts';
 import { BlockFetcher } from './read/block-fetcher.ts';
 import { BlockReader } from './read/block-reader.ts';
 import { MapFileReader, type ReaderHost } from './read/file-reader.ts';
-import { withRetry } from './retry.ts';
+import { toFsError, withRetry } from './retry.ts';
 import { BlockUploader } from './write/block-uploader.ts';
 import { SliceFileWriter, type WriterHost } from './write/file-writer.ts';
 import { WriteBudget } from './write/write-budget.ts';
@@ -94,6 +103,14 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
 
   cachedInline(id: number): Buffer | undefined {
     return this.cache.peek(id, 0);
+  }
+
+  async diskRoom(): Promise<DiskRoom | undefined> {
+    try {
+      return await this.#store.diskRoom?.();
+    } catch (error) {
+      throw toFsError('statfs', error);
+    }
   }
 
   stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number } {

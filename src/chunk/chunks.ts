@@ -46,8 +46,16 @@ export interface ObjectStore {
   ): Promise<{ key: string; sizeBytes: number; modifiedMs: number }[]>;
   /** Undefined when missing. @throws StoreError. */
   head(key: string, signal?: AbortSignal): Promise<{ sizeBytes: number } | undefined>;
+  /** The disk that objects are on; undefined where there is no such thing. @throws StoreError. */
+  diskRoom?(): Promise<DiskRoom>;
   /** Ends connections. Requests under way may fail. */
   close(): Promise<void>;
+}
+
+export interface DiskRoom {
+  /** What may still be written, bytes. */
+  freeBytes: number;
+  totalBytes: number;
 }
 
 /** The named object does not exist. */
@@ -174,6 +182,8 @@ export interface ChunkStore {
   forgetInode(ino: number): void;
   /** Bytes of an inline slice if they are in the cache: the packer of the machine that wrote them need not fetch them. */
   cachedInline(id: number): Buffer | undefined;
+  /** The disk of the store, undefined where there is none. @throws FsError EIO. */
+  diskRoom(): Promise<DiskRoom | undefined>;
   stats(): { cacheBytes: number; bufferBytes: number; uploads: number; hits: number; misses: number };
   /** Waits for uploads in flight, gives reads under way up (they fail) and closes the store. */
   close(): Promise<void>;

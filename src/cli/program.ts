@@ -18,6 +18,7 @@ import { fsckCommand } from './commands/fsck.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { gcCommand } from './commands/gc.ts';
 import { infoCommand } from './commands/info.ts';
+import { limitCommand } from './commands/limit.ts';
 import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -43,6 +44,7 @@ const COMMANDS: readonly CommandSpec[] = [
   dumpCommand,
   loadCommand,
   backupCommand,
+  limitCommand,
   userAddCommand,
   userListCommand,
   userRemoveCommand,

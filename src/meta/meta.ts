@@ -249,8 +249,11 @@ export interface MetaUpkeep {
    * only live session), so that temporary files cost no grace period; the others keep waiting. At most 100 per call.
    */
   reapNow(inos: Ino[]): Promise<void>;
-  /** Slices whose grace is over and that no record names, whose objects may be deleted now. */
-  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
+  /**
+   * Slices whose grace is over and that no record names, whose objects may be deleted now. @param hurry the disk is full: where this is
+   * the only session, a second is grace enough.
+   */
+  deadSlices(limit: number, hurry?: boolean): Promise<{ id: number; sizeBytes: number }[]>;
   /** Their objects are gone. Only ids that deadSlices() of this session has answered count. */
   forgetSlices(ids: number[]): Promise<void>;
   /** Tries to take or renew the named volume-wide lease. */
@@ -354,6 +357,10 @@ export interface MetaSession {
   /** How long Redis has answered this session without a gap, ms. Before others had time to renew, none is lost. */
   readonly steadyMs: number;
   usage(): Promise<VolumeUsage>;
+  /** What Redis uses and may use; maxBytes 0: no limit. */
+  memory(): Promise<{ usedBytes: number; maxBytes: number }>;
+  /** Sets limits of the volume, 0: none; what is left out stays. */
+  setLimits(limits: { maxBytes?: number; maxInodes?: number }): Promise<void>;
   /** All sessions the volume knows, lost ones included until they are cleaned. */
   list(): Promise<SessionInfo[]>;
   /** Sets what `status` shows for this session once it is known (mount point, endpoint). */

@@ -20,6 +20,8 @@ const CLOSE_MS_MAX = 10_000;
 
 export type ListenAddress = { host: string; port: number } | { path: string };
 
+const REQUESTS_MAX = 1_000;
+
 export interface GatewayOptions {
   vfs: Vfs;
   /** port 0 takes a free one; the URL tells which. */
@@ -28,6 +30,8 @@ export interface GatewayOptions {
   region: string;
   /** `bucket.domain` in the Host header names a bucket. */
   domain?: string;
+  /** Requests handled at the same time; default 1000. */
+  requestsMax?: number;
   logger: Logger;
 }
 
@@ -40,8 +44,8 @@ export interface Gateway {
 
 /** Serves the volume over S3. @throws UserError when the address cannot be listened on. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { vfs, listen, region, domain, logger } = options;
-  const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX };
+  const { vfs, listen, region, domain, logger, requestsMax = REQUESTS_MAX } = options;
+  const settings = { region, domain, objectBytesMax: OBJECT_BYTES_MAX, requestsMax };
   const router = new Router({ operations: OPERATIONS, unbuilt: UNBUILT, foreign: FOREIGN_SUBRESOURCES });
   const handler = new RequestHandler({ vfs, settings, router, buckets: new BucketCache(), logger });
   const app = createHttpServer({ handler, domain, logger });

@@ -3,7 +3,7 @@ import type { Job } from './job-loop.ts';
 
 /** What the deletion queue needs from the metadata. */
 export interface DeadSource {
-  deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]>;
+  deadSlices(limit: number, hurry: boolean): Promise<{ id: number; sizeBytes: number }[]>;
   forget(ids: number[]): Promise<void>;
   /** The scripts that dropped the last records are durable when this resolves. */
   durable(): Promise<void>;
@@ -46,19 +46,20 @@ export class Deleter implements Job {
 
   /**
    * Deletes what is due, at most 10,000 slices. Concurrent calls share one run.
+   * @param hurry the disk is full (MetaUpkeep.deadSlices).
    * @returns slices whose objects are gone. @throws what the metadata or the store threw; the rest is found again.
    */
-  runOnce(signal?: AbortSignal): Promise<number> {
-    this.#running ??= this.#run(signal).finally(() => {
+  runOnce(signal?: AbortSignal, hurry = false): Promise<number> {
+    this.#running ??= this.#run(signal, hurry).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #run(signal: AbortSignal | undefined): Promise<number> {
+  async #run(signal: AbortSignal | undefined, hurry: boolean): Promise<number> {
     let deleted = 0;
     for (let batch = 0; batch < BATCHES_PER_RUN && signal?.aborted !== true; batch++) {
-      const dead = await this.#source.deadSlices(SLICES_PER_BATCH);
+      const dead = await this.#source.deadSlices(SLICES_PER_BATCH, hurry);
       if (dead.length === 0) break;
       await this.#failpoint?.('before-durable');
       await this.#source.durable();

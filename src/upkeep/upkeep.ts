@@ -30,6 +30,7 @@ export class Upkeep {
   readonly #logger: Logger;
   readonly #loops: JobLoop[] = [];
   readonly #packer: Packer | undefined;
+  readonly #deleter: Deleter | undefined;
 
   constructor(meta: Meta, chunks: ChunkStore, slices: SliceIds, logger: Logger, options: UpkeepOptions) {
     this.#logger = logger;
@@ -42,7 +43,10 @@ export class Upkeep {
       this.#packer = packer;
       this.#loops.push(loop);
     }
-    if (options.deleter) this.#loops.push(new JobLoop(newDeleter(meta, chunks, options.deleteIntervalMs), logger));
+    if (options.deleter) {
+      this.#deleter = newDeleter(meta, chunks, options.deleteIntervalMs);
+      this.#loops.push(new JobLoop(this.#deleter, logger));
+    }
     if (options.reaper) {
       const pauseMs = options.reapIntervalMs;
       this.#loops.push(new JobLoop(new Reaper(meta, { pauseMs, leaseMs: leaseMs(pauseMs) }), logger));
@@ -55,6 +59,11 @@ export class Upkeep {
       });
       this.#loops.push(loop);
     }
+  }
+
+  /** The disk is full: deletes what may go. Answers how many slices went. @throws as Deleter.runOnce(). */
+  async freeDisk(): Promise<number> {
+    return (await this.#deleter?.runOnce(undefined, true)) ?? 0;
   }
 
   /** Ends after the rounds under way. `drain`: this session's small data is packed first, for a bounded time. */
@@ -95,8 +104,8 @@ function newPacker({ data, upkeep }: Meta, chunks: ChunkStore, logger: Logger, p
 
 function newDeleter({ upkeep, durability }: Meta, chunks: ChunkStore, pauseMs: number): Deleter {
   const source = {
-    deadSlices: async (limit: number) =>
-      (await upkeep.lease('delete', leaseMs(pauseMs))) ? await upkeep.deadSlices(limit) : [],
+    deadSlices: async (limit: number, hurry: boolean) =>
+      (await upkeep.lease('delete', leaseMs(pauseMs))) ? await upkeep.deadSlices(limit, hurry) : [],
     forget: upkeep.forgetSlices.bind(upkeep),
     durable: durability.reached.bind(durability),
   };

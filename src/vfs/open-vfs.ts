@@ -18,6 +18,7 @@ import { VolumeObjects } from './object/volume-objects.ts';
 import { VolumeUploads } from './object/volume-uploads.ts';
 import { WholeObjectMemory } from './object/whole-object-memory.ts';
 import { Pushes } from './pushes.ts';
+import { Room } from './room.ts';
 import type { Validity, Vfs } from './vfs.ts';
 import { type VfsSettings, vfsOptions } from './vfs-options.ts';
 import type { VfsState } from './vfs-state.ts';
@@ -69,6 +70,7 @@ export function openVfs({ meta, chunks, logger, options: settings = {} }: VfsPar
     upkeep,
     negative,
     wholeObjects: new WholeObjectMemory(),
+    room: new Room(meta, chunks, logger, options, () => upkeep.freeDisk()),
     fenced: false,
   };
   new Pushes(state);

@@ -1,3 +1,4 @@
+import type { DiskRoom } from '../chunk/chunks.ts';
 import { UPKEEP_DEFAULTS, type UpkeepOptions } from '../upkeep/upkeep-options.ts';
 
 /** Settings of the virtual file system with their defaults. */
@@ -10,7 +11,9 @@ export interface VfsOptions {
   idleReaders: number;
   /** A commit of at most this many bytes travels inside the metadata, while the volume's inline budget allows. */
   inlineBytesMax: number;
-  /** What statfs tells as the volume's size, bytes. */
+  /** The disk of our own Redis' log; undefined: Redis is none of ours. */
+  logDisk?: () => Promise<DiskRoom>;
+  /** What statfs tells as the volume's size where neither a limit nor a disk bounds it, bytes. */
   capacityBytes: number;
   /** What statfs tells as the number of inodes. */
   capacityInodes: number;

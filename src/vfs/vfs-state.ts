@@ -11,6 +11,7 @@ import type { NegativeDentries } from './cache/negative-dentries.ts';
 import type { DataPath } from './file/data-path.ts';
 import type { OpenFiles } from './file/open-files.ts';
 import type { WholeObjectMemory } from './object/whole-object-memory.ts';
+import type { Room } from './room.ts';
 import type { VfsOptions } from './vfs-options.ts';
 
 /** What the parts of one virtual file system share. */
@@ -27,6 +28,7 @@ export interface VfsState {
   readonly upkeep: Upkeep;
   readonly negative: NegativeDentries;
   readonly wholeObjects: WholeObjectMemory;
+  readonly room: Room;
   /** The session was fenced: nothing works any more. */
   fenced: boolean;
 }

@@ -246,6 +246,11 @@ export interface VfsObjects {
   walk(ctx: Context, path: KeyPath, want: { data: boolean; xattrs: boolean; follow: boolean }): Promise<WalkReply>;
   /** Opens the walked inode's content as it is now: overwriting or deleting the key meanwhile does not disturb it. */
   openObject(ctx: Context, walked: WalkReply): ObjectReader;
+  /**
+   * Takes room for a new object before its body is read; 0 when its length is not known.
+   * @throws EDQUOT (limits of the volume), ENOSPC (the disk, or Redis, is full but for a reserve).
+   */
+  admit(ctx: Context, sizeBytes: number): Promise<void>;
   /** Starts an object; nothing is visible until putObject. */
   beginObject(ctx: Context): ObjectWriter;
   /**

@@ -7,6 +7,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { s3Client, shell, stopChild } from '../../conformance/cross-frontend/running-up.ts';
 import { afterwards } from '../support/clean-up.ts';
 import { janusfs, readyFields, serving } from '../support/command-line.ts';
+import { redisServer } from '../support/redis-server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const BOUNDED = { timeout: 240_000 };
@@ -126,4 +127,30 @@ test('info shows what is behind a path, by mount, data directory and URL', BOUND
   assert.equal(missing.status, 1);
   assert.match(missing.stderr, /there is no \/bucket\/none in the volume/);
   assert.equal(await readFile(join(mount, 'bucket', 'small'), 'utf8'), 'small');
+});
+
+test('R1: limits are given at format, shown, changed and taken away', BOUNDED, async (t) => {
+  const root = temporaryDirectory(t, 'li');
+  const redis = await redisServer();
+  afterwards(t, () => redis.stop());
+  const url = `redis+unix://${redis.socket}?volume=limited`;
+  const store = `file://${join(root, 'store')}`;
+  const bad = await janusfs(['format', url, '--store', store, '--capacity', 'much']);
+  assert.equal(bad.status, 2);
+  const made = await janusfs(['format', url, '--store', store, '--capacity', '1GiB', '--inodes', '1000']);
+  assert.equal(made.status, 0, made.stderr);
+  const limit = async (...args: string[]) => (await janusfs(['limit', url, ...args])).stdout;
+  assert.equal(await limit(), 'capacity    0 B used, limit 1 GiB\ninodes      0 used, limit 1000\n');
+  assert.match((await janusfs(['status', url])).stdout, /used {8}0 B of 1 GiB in 0 of 1000 inodes/);
+  assert.match(await limit('--capacity', '2TiB'), /limit 2 TiB\n.*limit 1000/);
+  assert.match(await limit('--capacity', 'none', '--inodes', 'none'), /no limit\n.*no limit/);
+  for (const [args, pattern] of [
+    [['--inodes', '-5'], /-5 is no number of files/],
+    [['--inodes', 'many'], /many is no number of files/],
+    [['--capacity', '0'], /would hold nothing/],
+  ] as const) {
+    const refused = await janusfs(['limit', url, ...args]);
+    assert.equal(refused.status, 2, refused.stderr);
+    assert.match(refused.stderr, pattern);
+  }
 });

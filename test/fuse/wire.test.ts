@@ -143,7 +143,15 @@ describe('replies', () => {
   });
 
   test('fuse_statfs_out never says 0 blocks', () => {
-    const space = { usedBytes: 4097, usedInodes: 3, inlineBytes: 0, totalBytes: 40_960, totalInodes: 10 };
+    const space = {
+      usedBytes: 4097,
+      usedInodes: 3,
+      inlineBytes: 0,
+      totalBytes: 40_960,
+      totalInodes: 10,
+      maxBytes: undefined,
+      maxInodes: undefined,
+    };
     assert.equal(encodeStatfs(out, space), 16 + 80);
     assert.deepEqual([16, 24, 32, 40, 48].map(at), [10n, 8n, 8n, 10n, 7n]);
     assert.deepEqual([56, 60, 64].map(at32), [4096, 255, 4096]);

@@ -85,7 +85,7 @@ test('a message nobody can read throws', () => {
 });
 
 test('every script is there with what it needs', () => {
-  const library = new ScriptLibrary();
+  const library = new ScriptLibrary(7);
   assert.ok(library.names().includes('rename'));
   for (const name of library.names()) {
     const { source, sha } = library.get(name);

@@ -46,7 +46,13 @@ test('a volume opens with the format it was made with', LIMIT, async () => {
     [read?.formatVersion, read?.name, read?.store, read?.blockBytes],
     [2, 'test', volume.storeUrl, 4 * 1024 * 1024],
   );
-  assert.deepEqual(await meta.session.usage(), { usedBytes: 0, usedInodes: 0, inlineBytes: 0 });
+  assert.deepEqual(await meta.session.usage(), {
+    usedBytes: 0,
+    usedInodes: 0,
+    inlineBytes: 0,
+    maxBytes: undefined,
+    maxInodes: undefined,
+  });
   await meta.close();
   await meta.close();
 });

@@ -1,8 +1,8 @@
 import type { Meta } from '../../src/meta/meta.ts';
 
-/** Facets whose calls cost a round trip, and the calls that cost none. */
+/** Facets whose calls cost a round trip, and the calls that cost none or happen once a second beside the operations. */
 const COUNTED = new Set(['names', 'data', 'objects', 'buckets', 'uploads', 'users', 'upkeep', 'session', 'durability']);
-const FREE = new Set(['inlineFill']);
+const FREE = new Set(['inlineFill', 'usage', 'memory']);
 
 /** Metadata whose calls are counted in `trips`, by method, where they cost a round trip. */
 export function countedMeta(meta: Meta, trips: Map<string, number>): Meta {

@@ -18,6 +18,8 @@ export interface GatewayOptions {
   region?: string;
   domain?: string;
   listen?: ListenAddress;
+  /** Requests handled at the same time. */
+  requestsMax?: number;
   /** Of the file system behind it. */
   vfs?: VfsSettings;
 }
@@ -51,7 +53,10 @@ export async function testGateway(options: GatewayOptions = {}): Promise<TestGat
   const volume = await testVolume({ users: [ROOT_USER, ALICE, BOB], rootMode: 0o1777 });
   const { vfs } = await joinVfs(volume, options.vfs === undefined ? {} : { vfs: options.vfs });
   const served = withFaults(vfs);
-  const hosted = domain === undefined ? {} : { domain };
+  const hosted = {
+    ...(domain === undefined ? {} : { domain }),
+    ...(options.requestsMax === undefined ? {} : { requestsMax: options.requestsMax }),
+  };
   const gateway = await startGateway({ vfs: served.vfs, listen, region, ...hosted, logger: silentLogger });
   volume.beforeEnd(() => gateway.close());
   const client = (user = ALICE, config: S3ClientConfig = {}): S3Client => {

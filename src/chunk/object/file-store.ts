@@ -8,9 +8,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { close, fstat, open, read } from 'node:fs';
-import { mkdir, open as openHandle, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { mkdir, open as openHandle, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ByteRange, ObjectStore } from '../chunks.ts';
+import type { ByteRange, DiskRoom, ObjectStore } from '../chunks.ts';
 import { ObjectMissingError } from '../chunks.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { StoreError } from './store-error.ts';
@@ -127,6 +127,10 @@ export class FileStore implements ObjectStore {
     }
   }
 
+  diskRoom(): Promise<DiskRoom> {
+    return diskRoomOf(this.#root);
+  }
+
   async close(): Promise<void> {}
 
   #path(key: string): string {
@@ -216,6 +220,16 @@ export class FileStore implements ObjectStore {
       const found = await stat(path).catch(() => undefined);
       if (found !== undefined && found.mtimeMs < beforeMs) await rm(path, { force: true });
     }
+  }
+}
+
+/** The disk under a directory. @throws StoreError. */
+export async function diskRoomOf(directory: string): Promise<DiskRoom> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(directory);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  } catch (error) {
+    throw fileError(`cannot look at the disk of ${directory}`, error);
   }
 }
 

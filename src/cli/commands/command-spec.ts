@@ -52,5 +52,5 @@ export const DATA_SETTINGS = [
   'lease',
 ] as const;
 export const MOUNT_SETTINGS = ['fuseDriver', 'fuseTransport', 'allowOther'] as const;
-export const GATEWAY_SETTINGS = ['listen', 'region', 'domain'] as const;
+export const GATEWAY_SETTINGS = ['listen', 'region', 'domain', 'requests'] as const;
 export const SERVICE_SETTINGS = ['background', 'logFile'] as const;

@@ -3,6 +3,7 @@ import { loggerFor } from '../service/logger.ts';
 import { credentialsFromEnvironment, generateCredentials, SUPERUSER } from '../volume/credentials.ts';
 import { requireUrl, withPassword } from '../volume/volume-argument.ts';
 import { COMMON_SETTINGS, defineCommand } from './command-spec.ts';
+import { parseLimits } from './limit.ts';
 
 export const formatCommand = defineCommand({
   name: 'format',
@@ -12,18 +13,23 @@ export const formatCommand = defineCommand({
     'janusfs format redis://localhost:6379/0?volume=home --store file:///srv/home-blocks',
     "janusfs format redis://localhost/0?volume=home --store 's3://bucket/home?endpoint=http://minio:9000&region=us-east-1'",
   ],
-  options: [{ flags: '--if-missing', text: 'succeed without a change when the volume exists' }],
+  options: [
+    { flags: '--if-missing', text: 'succeed without a change when the volume exists' },
+    { flags: '--capacity <SIZE>', text: 'limit of what all files take together; `janusfs limit` changes it' },
+    { flags: '--inodes <N>', text: 'limit of files and directories' },
+  ],
   settings: ['store', ...COMMON_SETTINGS],
   async run(call) {
     const url = withPassword(requireUrl(call.args[0]), call.env);
     const { store } = call.settings;
     if (store === undefined) throw new UserError('--store is missing: where should blocks go? see --help', 2);
     const given = credentialsFromEnvironment(call.env);
+    const limits = parseLimits(call.options);
     const root = given ?? generateCredentials();
     const { makeVolume } = await import('../volume/make-volume.ts');
     const made = await makeVolume(
       url,
-      { store, root, owner: SUPERUSER },
+      { store, root, owner: SUPERUSER, ...(limits === undefined ? {} : { limits }) },
       loggerFor(call.settings),
       new AbortController().signal,
     );

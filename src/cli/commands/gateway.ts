@@ -9,8 +9,8 @@ export const gatewayCommand = defineCommand({
   examples: ['janusfs gateway redis://localhost:6379/0?volume=home --listen 0.0.0.0:9000'],
   settings: [...GATEWAY_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
-    const { listen, region, domain } = call.settings;
-    const gateway = { ...parseListenAddress(listen), region, domain };
+    const { listen, region, domain, requests } = call.settings;
+    const gateway = { ...parseListenAddress(listen), region, domain, requests };
     await serveVolume('gateway', call, { mount: undefined, gateway });
   },
 });

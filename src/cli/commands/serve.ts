@@ -17,10 +17,10 @@ export const serveCommand = defineCommand({
   examples: ['janusfs serve redis://localhost:6379/0?volume=home /mnt/home --listen 127.0.0.1:9000'],
   settings: [...MOUNT_SETTINGS, ...GATEWAY_SETTINGS, ...DATA_SETTINGS, ...SERVICE_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
-    const { listen, region, domain } = call.settings;
+    const { listen, region, domain, requests } = call.settings;
     await serveVolume('serve', call, {
       mount: mountRequest(call, call.args[1]!, false),
-      gateway: { ...parseListenAddress(listen), region, domain },
+      gateway: { ...parseListenAddress(listen), region, domain, requests },
     });
   },
 });

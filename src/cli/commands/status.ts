@@ -53,7 +53,7 @@ function formatStatus(status: Status): string {
     `store       ${status.store}`,
     ...(status.data === undefined ? [] : [`data        ${status.data}${status.served ? '' : ' (not up)'}`]),
     `durability  ${status.durability}`,
-    `used        ${formatBytes(usage.usedBytes)} in ${usage.usedInodes} inodes, ${formatBytes(usage.inlineBytes)} inline`,
+    `used        ${formatBytes(usage.usedBytes)}${limited(usage.maxBytes, formatBytes)} in ${usage.usedInodes}${limited(usage.maxInodes, String)} inodes, ${formatBytes(usage.inlineBytes)} inline`,
     `sessions    ${sessions.length === 0 ? 'none' : sessions.length}`,
   ];
   for (const session of sessions) {
@@ -64,4 +64,8 @@ function formatStatus(status: Status): string {
     );
   }
   return lines.join('\n');
+}
+
+function limited(limit: number | undefined, format: (value: number) => string): string {
+  return limit === undefined ? '' : ` of ${format(limit)}`;
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { keepBallast, releaseIfFull } from '../embedded/ballast.ts';
 import {
   checkVolume,
   type DataDirectory,
@@ -71,7 +72,14 @@ export const upCommand = defineCommand({
       return runInBackground(settings.logFile ?? directory.log);
     }
     const logger = loggerFor(settings);
-    await runService(logger, (teardown, stop) => serve(call, directory, logger, teardown, stop));
+    await runService(logger, (teardown, stop) =>
+      serve(call, directory, logger, teardown, stop).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOSPC' || error instanceof UserError) throw error;
+        throw new UserError(`the disk of ${directory.path} is full; free some space on it and start again`, 1, {
+          cause: error,
+        });
+      }),
+    );
   },
 });
 
@@ -84,6 +92,7 @@ async function serve(
 ): Promise<Service> {
   const { settings } = call;
   makeDataDirectory(directory);
+  releaseIfFull(directory.path);
   const unlock = await lockDataDirectory(directory);
   teardown.add('data directory', async () => unlock());
   const recorded = recordedVolume(directory);
@@ -108,7 +117,12 @@ async function serve(
         fromEnvironment ?? (await keptCredentials(directory.credentials, () => rootInRedis(redis.socketPath, volume))),
       settings,
       mount: mountRequest(call, settings.mount, true),
-      gateway: { ...parseListenAddress(settings.listen), region: settings.region, domain: settings.domain },
+      gateway: {
+        ...parseListenAddress(settings.listen),
+        region: settings.region,
+        domain: settings.domain,
+        requests: settings.requests,
+      },
       data: directory.path,
     },
     logger,
@@ -116,6 +130,7 @@ async function serve(
     stop,
   );
   recordMount(directory, frontends.mountPoint!);
+  void keepBallast(directory.path, logger, stop);
   if (process.stdout.isTTY)
     showTour(frontends.endpoint!, frontends.mountPoint!, directory.credentials, fromEnvironment);
   return {

@@ -6,6 +6,7 @@
  *     DIR/volume        name of the volume
  *     DIR/redis/        redis.conf, redis.sock, redis.log, redis.pid, the append-only log and durable-length
  *     DIR/blocks/       the object store
+ *     DIR/ballast       room for a start on a full disk (ballast.ts)
  *     DIR/janusfs.log   log of a --background process
  */
 import { spawnSync } from 'node:child_process';

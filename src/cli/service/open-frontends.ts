@@ -5,6 +5,7 @@ import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { User } from '../../base/vocabulary.ts';
 import { createChunkStore } from '../../chunk/chunk-store.ts';
+import { diskRoomOf } from '../../chunk/object/file-store.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
 import type { Settings } from '../../config.ts';
 import { CopyJob } from '../../dump/copy-plan.ts';
@@ -42,6 +43,8 @@ export interface MountRequest {
 export interface GatewayRequest extends ListenAddress {
   region: string;
   domain: string | undefined;
+  /** Requests handled at the same time. */
+  requests: number;
 }
 
 export interface FrontendsRequest {
@@ -141,7 +144,8 @@ async function openFileSystem(
   );
   teardown.add('data layer', () => chunks.close());
   await claimStore(store, meta.session.format, stop, () => isEmptyVolume(meta));
-  const vfs = openVfs({ meta, chunks, logger });
+  const logDisk = embeddedLog === undefined ? {} : { logDisk: () => diskRoomOf(embeddedLog) };
+  const vfs = openVfs({ meta, chunks, logger, options: logDisk });
   teardown.add('file system', () => vfs.close());
   const copies = new JobLoop(new CopyJob(meta, store, readVersion(), logger), logger);
   teardown.add('copies of the metadata', () => copies.stop());
@@ -170,9 +174,16 @@ async function openGateway(
   logger: Logger,
   teardown: Teardown,
 ): Promise<{ endpoint: string; port: number }> {
-  const { port, region, domain } = request;
+  const { port, region, domain, requests } = request;
   const listen = { host: request.host === '' ? '0.0.0.0' : request.host, port };
-  const gateway = await startGateway({ vfs, listen, region, logger, ...(domain === undefined ? {} : { domain }) });
+  const gateway = await startGateway({
+    vfs,
+    listen,
+    region,
+    logger,
+    requestsMax: requests,
+    ...(domain === undefined ? {} : { domain }),
+  });
   teardown.add('S3 endpoint', () => gateway.close());
   const actual = new URL(gateway.url);
   return {

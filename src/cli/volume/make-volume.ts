@@ -10,6 +10,7 @@ export interface NewVolume {
   store: string;
   root: Credentials;
   owner: Owner;
+  limits?: { maxBytes?: number; maxInodes?: number };
   /** Directory of our own redis-server's log. */
   embeddedLog?: string;
 }
@@ -36,6 +37,7 @@ export async function makeVolume(
       logger,
       store: wanted.store,
       users: [rootUser(wanted.root, wanted.owner)],
+      ...(wanted.limits === undefined ? {} : { limits: wanted.limits }),
       rootUid: wanted.owner.uid,
       rootGid: wanted.owner.gid,
     });

@@ -88,8 +88,8 @@ export class UpkeepScripts implements MetaUpkeep {
     }
   }
 
-  async deadSlices(limit: number): Promise<{ id: number; sizeBytes: number }[]> {
-    const members = await this.#engine.read(deadSlices, { limit: Math.min(limit, REPLY_MAX) });
+  async deadSlices(limit: number, hurry = false): Promise<{ id: number; sizeBytes: number }[]> {
+    const members = await this.#engine.read(deadSlices, { limit: Math.min(limit, REPLY_MAX), hurry });
     return members.map((member) => {
       const [id = 0, sizeBytes = 0] = member.toString('latin1').split(':').map(Number);
       this.#dead.set(id, sizeBytes);

@@ -15,23 +15,29 @@ import { type LuaFile, parseLibrary, parseScript, withConstants } from './lua-so
 
 const SCRIPTS = new URL('../scripts', import.meta.url);
 
+const FLAGS_SINCE = 7;
+const SHRINKS = /^--@shrinks$/m;
+const ALLOW_OOM = '#!lua flags=allow-oom\n';
+
 /** All scripts, read and linked once. */
 export class ScriptLibrary {
   readonly #scripts = new Map<string, Script>();
 
   /**
    * Reads every script.
+   * @param serverMajor of Redis: from 7 on a script that frees or hardly adds memory (`--@shrinks`) runs above maxmemory, too.
    * @throws Error when one needs what is not there, uses an argument its schema lacks, or has no schema: a broken
    * installation.
    */
-  constructor(directory: URL = SCRIPTS, schemas: readonly Schema[] = SCHEMAS) {
+  constructor(serverMajor: number, directory: URL = SCRIPTS, schemas: readonly Schema[] = SCHEMAS) {
     const { libraries, scripts } = readLuaFiles(directory);
     const byName = new Map(schemas.map((schema) => [schema.name, schema]));
     for (const script of scripts) {
       const schema = byName.get(script.name);
       if (schema === undefined) throw new Error(`script ${script.name}.lua has no schema`);
       const linked = linkScript(script, libraries, prologueOf(schema, script.text));
-      const source = withConstants(script.name, linked, LUA_CONSTANTS);
+      const shrinks = serverMajor >= FLAGS_SINCE && SHRINKS.test(script.text);
+      const source = (shrinks ? ALLOW_OOM : '') + withConstants(script.name, linked, LUA_CONSTANTS);
       this.#scripts.set(script.name, {
         name: script.name,
         source,

@@ -8,6 +8,9 @@ export const format = bare(
   {
     /** JSON. */
     format: bytes,
+    /** Limits, 0 for none. */
+    maxBytes: number,
+    maxInodes: number,
     rootMode: number,
     rootUid: number,
     rootGid: number,
@@ -48,6 +51,9 @@ export const sessions = read(
 );
 
 export const describe = mutation('describe', { where: text }, reply.nothing);
+
+/** 0 takes a limit away, -1 leaves it. */
+export const setLimits = mutation('set-limits', { maxBytes: number, maxInodes: number }, reply.nothing);
 
 export const putUser = mutation('put-user', { name: text, accessKey: text, user: bytes }, reply.nothing);
 

@@ -1,5 +1,5 @@
 /** The scripts of scripts/upkeep. */
-import { bytes, ino, list, number, word } from './argument-types.ts';
+import { bytes, flag, ino, list, number, word } from './argument-types.ts';
 import * as reply from './reply-types.ts';
 import { mutation, read } from './script-schema.ts';
 
@@ -39,7 +39,7 @@ export const reapNow = mutation(
 );
 
 /** `id:size`. */
-export const deadSlices = read('dead-slices', { limit: number }, buffers);
+export const deadSlices = read('dead-slices', { limit: number, hurry: flag }, buffers);
 
 export const forgetSlices = mutation('forget-slices', { slices: list }, reply.nothing);
 

@@ -14,6 +14,8 @@ export interface FormatOptions extends ConnectOptions {
   /** URL of the object store, without credentials. */
   store: string;
   users: User[];
+  /** Limits of the volume; 0 or left out: none. */
+  limits?: { maxBytes?: number; maxInodes?: number };
   /** Wipe the volume of that name first. Refused while it has live sessions. */
   force?: boolean;
   /** Permission bits and owner of the root directory. Default 0755, root. */
@@ -45,8 +47,10 @@ export async function formatVolume(url: string, options: FormatOptions): Promise
   const connection = await RedisConnection.open(connect);
   try {
     if (options.force) await wipeVolume(connection, prefix);
-    const status = await evalOnce(connection, new ScriptLibrary(), prefix, formatScript, {
+    const status = await evalOnce(connection, new ScriptLibrary(connection.info.version[0]), prefix, formatScript, {
       format: Buffer.from(JSON.stringify(format)),
+      maxBytes: options.limits?.maxBytes ?? 0,
+      maxInodes: options.limits?.maxInodes ?? 0,
       rootMode: options.rootMode ?? 0o755,
       rootUid: options.rootUid ?? 0,
       rootGid: options.rootGid ?? 0,

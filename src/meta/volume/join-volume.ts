@@ -66,7 +66,7 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
   try {
     session = await Session.open({
       connection,
-      scripts: new ScriptLibrary(),
+      scripts: new ScriptLibrary(connection.info.version[0]),
       prefix,
       logger,
       kind: options.kind,

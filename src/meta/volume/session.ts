@@ -13,7 +13,7 @@ import type { Argument, RedisConnection } from '../redis/connection.ts';
 import { Engine } from '../redis/engine.ts';
 import type { ScriptLibrary } from '../redis/script-library.ts';
 import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
-import { describe, sessionEnd, sessionOpen, sessionRenew, sessions } from '../schema/session-schemas.ts';
+import { describe, sessionEnd, sessionOpen, sessionRenew, sessions, setLimits } from '../schema/session-schemas.ts';
 
 /** Bounds the loops that end sessions in steps. */
 const END_STEPS_MAX = 10_000;
@@ -145,9 +145,22 @@ export class Session implements MetaSession {
 
   async usage(): Promise<VolumeUsage> {
     const key = this.engine.key('n');
-    const reply = (await this.engine.command('HMGET', [key, 'bytes', 'inodes', 'inline'])) as (Buffer | null)[];
-    const [usedBytes = 0, usedInodes = 0, inlineBytes = 0] = reply.map((count) => Number(count?.toString() ?? 0));
-    return { usedBytes, usedInodes, inlineBytes };
+    const fields = ['bytes', 'inodes', 'inline', 'maxBytes', 'maxInodes'];
+    const reply = (await this.engine.command('HMGET', [key, ...fields])) as (Buffer | null)[];
+    const [usedBytes = 0, usedInodes = 0, inlineBytes = 0, maxBytes = 0, maxInodes = 0] = reply.map((count) =>
+      Number(count?.toString() ?? 0),
+    );
+    return { usedBytes, usedInodes, inlineBytes, maxBytes: maxBytes || undefined, maxInodes: maxInodes || undefined };
+  }
+
+  async memory(): Promise<{ usedBytes: number; maxBytes: number }> {
+    const text = ((await this.engine.command('INFO', ['memory'])) as Buffer).toString('latin1');
+    const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+    return { usedBytes: field('used_memory'), maxBytes: field('maxmemory') };
+  }
+
+  async setLimits({ maxBytes, maxInodes }: { maxBytes?: number; maxInodes?: number }): Promise<void> {
+    await this.engine.mutate(setLimits, { maxBytes: maxBytes ?? -1, maxInodes: maxInodes ?? -1 });
   }
 
   /** All sessions the volume knows, lost ones included until they are cleaned. */

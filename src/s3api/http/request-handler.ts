@@ -9,6 +9,9 @@ import { S3Error, type S3ErrorCode, toS3Error } from '../protocol/s3-error.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { discardBody, errorDocument, type ReplyContext, ReplyIds, sendError, sendResponse } from './send-reply.ts';
 
+/** What a client waits that came when too many requests were under way. */
+const RETRY_AFTER_SECONDS = '1';
+
 export class RequestHandler {
   readonly #options: ExchangeOptions;
   readonly #users: UserDirectory;
@@ -71,6 +74,9 @@ export class RequestHandler {
     traceRequest(message, response, exchange);
     if (this.#closing) response.setHeader('Connection', 'close');
     try {
+      if (this.#active > this.#options.settings.requestsMax) {
+        throw new S3Error('SlowDown', { headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
+      }
       const answer = await exchange.answer(this.#users);
       // Nobody is left to answer: what the body's stream holds open is given back at once.
       if (response.destroyed) return await discardBody(answer);

@@ -48,6 +48,8 @@ export interface GatewaySettings {
   domain: string | undefined;
   /** Largest object that one PutObject or UploadPart may carry, bytes. */
   objectBytesMax: number;
+  /** Requests handled at the same time; more are asked to come later. */
+  requestsMax: number;
 }
 
 export interface S3Request {

@@ -13,8 +13,8 @@ import { canRead, canWrite, O_APPEND, O_DIRECT, O_DSYNC, O_EXCL, O_TRUNC } from 
 
 const PERMISSION_BITS = 0o7777;
 const S_ISGID = 0o2000;
-/** fallocate of less than this part of the volume is not checked against what is free. */
-const ROOM_SHARE = 1024;
+/** fallocate of less than this is not checked against what is free: it costs a trip. */
+const CHECKED_BYTES = 2 ** 30;
 /** Inodes whose pages the kernel may keep over a close, count. */
 const KEPT_PAGES_MAX = 65_536;
 /** A create that keeps meeting a file that vanishes again. */
@@ -84,7 +84,9 @@ export class VolumeFiles implements VfsFiles {
     mode: number,
     flags: number,
   ): Promise<{ entry: Entry; handle: FileHandle }> {
-    const { attrs, entries, meta } = this.#state;
+    const { attrs, entries, meta, room } = this.#state;
+    const admitted = room.admit('create', 0, 1);
+    if (admitted !== undefined) await admitted;
     const token = attrs.token();
     const { uid, gid } = ctx;
     const fullMode = S_IFREG | (mode & PERMISSION_BITS);
@@ -125,7 +127,8 @@ export class VolumeFiles implements VfsFiles {
     checkAlive(this.#state, 'tmpfile');
     const parentAttr = await storedAttr(this.#state, parent);
     const gid = (parentAttr.mode & S_ISGID) !== 0 ? parentAttr.gid : ctx.gid;
-    const { attrs, meta, files } = this.#state;
+    const { attrs, meta, files, room } = this.#state;
+    await room.admit('tmpfile', 0, 1);
     const token = attrs.token();
     const attr = await meta.names.mkHidden(S_IFREG | (mode & PERMISSION_BITS), ctx.uid, gid);
     attrs.changed(attr, token);
@@ -233,12 +236,27 @@ export class VolumeFiles implements VfsFiles {
     const file = fileOf(handle, 'write');
     const { length } = data;
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'write');
-    const written = file.write(offset, data, (flags & O_APPEND) !== 0, killPriv);
+    const admitted = this.#state.room.admit('write', length);
+    const append = (flags & O_APPEND) !== 0;
+    const written =
+      admitted === undefined
+        ? file.write(offset, data, append, killPriv)
+        : this.#writeAdmitted(file, admitted, { offset, data: Buffer.from(data), append, killPriv });
     const direct = (flags & O_DIRECT) !== 0;
     if (!direct) file.pages.filled(offset, length);
     // The plain case waits for nothing.
     if (!direct && !killPriv && (flags & O_DSYNC) === 0) return written;
     return this.#writeMore(file, written, { offset, length, direct, killPriv, sync: (flags & O_DSYNC) !== 0 });
+  }
+
+  /** After a wait for room: the message's buffer is another's by then, so `data` is a copy. */
+  async #writeAdmitted(
+    file: OpenFile,
+    admitted: Promise<void>,
+    write: { offset: number; data: Buffer; append: boolean; killPriv: boolean },
+  ): Promise<void> {
+    await admitted;
+    await file.write(write.offset, write.data, write.append, write.killPriv);
   }
 
   #writeMore(
@@ -298,21 +316,13 @@ export class VolumeFiles implements VfsFiles {
     if (offset < 0 || length <= 0) throw new FsError('EINVAL', 'fallocate');
     if (offset + length > FILE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
     if (!canWrite(handle.flags)) throw new FsError('EBADF', 'fallocate');
-    if (mode !== 'punch') await this.#checkRoom(length);
+    // Nothing is reserved, but what could never be stored is refused at once, as statfs would have it.
+    if (mode !== 'punch' && length > CHECKED_BYTES) await this.#state.room.checkSpace('fallocate', length);
     const { meta } = this.#state;
     const killPriv = ctx.uid !== 0;
     await file.exclusive(() =>
       this.#change(file, async () => ({ attr: await meta.data.fallocate(file.ino, mode, offset, length, killPriv) })),
     );
-  }
-
-  /** Nothing is reserved, but what could never be stored is refused at once, as statfs would have it. */
-  async #checkRoom(bytes: number): Promise<void> {
-    const { capacityBytes } = this.#state.options;
-    // The usage costs a trip: only who asks for a good part of the volume pays it.
-    if (bytes <= capacityBytes / ROOM_SHARE) return;
-    const { usedBytes } = await this.#state.meta.session.usage();
-    if (bytes > capacityBytes - usedBytes) throw new FsError('ENOSPC', 'fallocate');
   }
 
   /** @throws FsError ENXIO at or behind the end of file. */
@@ -341,6 +351,7 @@ export class VolumeFiles implements VfsFiles {
     if (sourceOffset < 0 || targetOffset < 0 || length < 0) throw new FsError('EINVAL', 'copyFileRange');
     if (length === 0) return 0;
     if (targetOffset >= FILE_BYTES_MAX) throw new FsError('EFBIG', 'copyFileRange');
+    await this.#state.room.admit('copyFileRange', 0);
     await from.flush();
     return await to.exclusive(async () => {
       // Callers that mean "to the end" name a huge length; the script cuts it at the source's end.

@@ -59,6 +59,7 @@ export class VolumeAttributes implements VfsAttributes {
     checkXattrName('setxattr', ctx, name, 'write');
     checkXattrValue(value);
     const mode = xattrMode(flags);
+    await this.#state.room.admit('setxattr', 0);
     const token = this.#state.attrs.token();
     this.#state.attrs.changed(await this.#state.meta.names.setxattr(ino, name, value, mode), token);
   }
@@ -80,8 +81,6 @@ export class VolumeAttributes implements VfsAttributes {
 
   async statfs(_ctx: Context): Promise<VolumeUsage & { totalBytes: number; totalInodes: number }> {
     checkAlive(this.#state, 'statfs');
-    const usage = await this.#state.meta.session.usage();
-    const { capacityBytes, capacityInodes } = this.#state.options;
-    return { ...usage, totalBytes: capacityBytes, totalInodes: capacityInodes };
+    return await this.#state.room.space();
   }
 }

@@ -97,6 +97,8 @@ export class VolumeNames implements VfsNames {
 
   async #make(op: string, ctx: Context, parent: Ino, shown: ByteString, mode: number, rdev: number): Promise<Entry> {
     const name = newName(op, shown);
+    const admitted = this.#state.room.admit(op, 0, 1);
+    if (admitted !== undefined) await admitted;
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.negative.add(parent, name);
@@ -112,6 +114,7 @@ export class VolumeNames implements VfsNames {
     const name = newName('symlink', shown);
     if (target.length === 0) throw new FsError('ENOENT', 'symlink', 'the target is empty');
     if (target.length > SYMLINK_BYTES_MAX) throw new FsError('ENAMETOOLONG', 'symlink');
+    await this.#state.room.admit('symlink', target.length, 1);
     const token = this.#state.attrs.token();
     const { uid, gid } = ctx;
     this.#state.negative.add(parent, name);
@@ -125,6 +128,7 @@ export class VolumeNames implements VfsNames {
   async link(ctx: Context, ino: Ino, newParent: Ino, shown: ByteString): Promise<Entry> {
     checkAlive(this.#state, 'link');
     const name = newName('link', shown);
+    await this.#state.room.admit('link', 0);
     const token = this.#state.attrs.token();
     this.#state.negative.add(newParent, name);
     const entry = this.#made(newParent, await this.#state.meta.names.link(ino, newParent, name, ctx), token);

@@ -63,6 +63,7 @@ export class VolumeBuckets implements VfsBuckets {
     if (name === meta.session.format.name) {
       throw new FsError('EEXIST', 'createBucket', 'the name of the volume is the bucket of its root');
     }
+    await this.#state.room.admit('createBucket', 0, 1);
     const token = attrs.token();
     const { entry, parentAttr } = await meta.buckets.create(name, ctx, options.directoryMode);
     attrs.changed(entry.attr, token);

@@ -55,6 +55,11 @@ export class VolumeObjects implements VfsObjects {
     return new SnapshotReader(this.#state, attr.ino, attr.version, sizeBytes, map);
   }
 
+  async admit(_ctx: Context, sizeBytes: number): Promise<void> {
+    checkAlive(this.#state, 'putObject');
+    await this.#state.room.admit('putObject', sizeBytes, 1);
+  }
+
   beginObject(ctx: Context): ObjectWriter {
     checkAlive(this.#state, 'beginObject');
     return new SliceObjectWriter(this.#state, ctx);
@@ -77,6 +82,7 @@ export class VolumeObjects implements VfsObjects {
 
   async copyObject(ctx: Context, source: WalkReply, options: PutOptions): Promise<PublishReply> {
     checkAlive(this.#state, 'copyObject');
+    await this.#state.room.admit('copyObject', 0, 1);
     const { attr } = source;
     const isFile = (attr.mode & S_IFMT) === S_IFREG;
     const inline = source.map === undefined ? undefined : wholeInline(source.map, attr.size);

@@ -36,6 +36,7 @@ export class VolumeUploads implements VfsUploads {
 
   async create(_ctx: Context, upload: Omit<Upload, 'uploadId' | 'initiatedMs'>): Promise<Upload> {
     checkAlive(this.#state, 'createUpload');
+    await this.#state.room.admit('createUpload', 0);
     const created = await this.#state.meta.uploads.create(upload);
     await this.#state.meta.durability.reached();
     return created;

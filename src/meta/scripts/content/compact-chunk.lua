@@ -1,6 +1,7 @@
 -- Replaces the first records of a chunk by others that show the same bytes, if they are still its first records: an
 -- append that came meanwhile stays behind them. Version and times stay.
 -- Returns {'OK', 1 or 0}. Errors: EINVAL (a fresh inline record).
+--@shrinks
 --@needs core mutate map packs slices
 local ino, chunk, prefix, replacement = arg.ino, arg.chunk_index, arg.prefix, arg.replacement
 local packed = map.records(ino, chunk)

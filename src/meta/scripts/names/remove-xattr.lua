@@ -1,5 +1,6 @@
 -- Removes an extended attribute.
 -- Returns {'OK', attributes}. Errors: ENOENT, ENODATA.
+--@shrinks
 --@needs core attrs mutate stale times
 local ino = arg.ino
 local a = attrs.get(ino)

@@ -3,6 +3,7 @@
 -- at the new name, or '' and ''}.
 -- Errors: ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST (noreplace), EINVAL (into itself; a name that would hold two of
 -- one kind), EACCES, EPERM (sticky directory), EIO.
+--@shrinks
 --@needs core attrs mutate stale times access entries inodes
 local DEPTH_MAX = 100000
 local parent, name, to, new_name, mode = arg.parent, arg.name, arg.new_parent, arg.new_name, arg.mode

@@ -1,6 +1,7 @@
 -- Removes an empty directory. It waits in `del`, since somebody may have it open.
 -- Returns {'OK', ino, attributes, attributes of the parent}.
 -- Errors: ENOENT, ENOTDIR, ENOTEMPTY, EACCES, EPERM (sticky directory), EIO.
+--@shrinks
 --@needs core attrs mutate stale access entries inodes
 local parent, name, caller = arg.parent, arg.name, arg.caller
 local dir = attrs.get(parent)

@@ -1,6 +1,7 @@
 -- chmod, chown, truncate and utimens in one step; without fields only ctime moves.
 -- Returns {'OK', attributes}.
 -- Errors: ENOENT, EISDIR and EINVAL (size of no regular file), EFBIG, EPERM (not the owner), EACCES (no write permission).
+--@shrinks
 --@needs core now attrs mutate stale times privileges access content
 local ino, caller, which = arg.ino, arg.caller, arg.which
 local mode, uid, gid, size, as, an, ms, mn = struct.unpack(SETATTR_FORMAT, arg.changes)

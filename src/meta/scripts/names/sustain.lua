@@ -1,5 +1,6 @@
 -- This session has these inodes open: those without a name are kept until it releases them or ends.
 -- Returns {'OK', ino, attributes, ino, attributes...} of those that still exist.
+--@shrinks
 --@needs attrs mutate holds
 local reply = { 'OK' }
 for i = arg.inos_at, #ARGV do

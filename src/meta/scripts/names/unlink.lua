@@ -1,6 +1,7 @@
 -- Takes a name of a non-directory away. Without names left the inode waits in `del`.
 -- Returns {'OK', ino, attributes, attributes of the directory}.
 -- Errors: ENOENT, ENOTDIR, EISDIR, EACCES, EPERM (sticky directory), EIO.
+--@shrinks
 --@needs attrs mutate stale access entries inodes
 local parent, name, caller = arg.parent, arg.name, arg.caller
 local dir = attrs.get(parent)

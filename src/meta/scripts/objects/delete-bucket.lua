@@ -2,6 +2,7 @@
 -- the bucket. Its uploads go when `reap` frees the inode. Entries that S3 does not list (fifos, dangling links) count as
 -- content: S3 never deletes what it cannot show.
 -- Returns {'OK', 'yes', ino, attributes}, {'OK', 'no'} (not empty) or {'OK', 'more'}. Errors: ENOENT, EACCES.
+--@shrinks
 --@needs core attrs mutate stale entries inodes buckets
 local name, caller, left = arg.name, arg.caller, arg.most
 local entry = buckets.is_name(name) and entries.typed('1', name, true)

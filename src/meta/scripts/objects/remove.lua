@@ -1,6 +1,7 @@
 -- Takes a key away, and the implicit directories that it leaves empty. Nothing there is success.
 -- Returns {'OK'} (there was nothing) or {'OK', parent, ino, attributes after, {parent, name, ino... of pruned
 -- directories}}. Errors: ENOENT (root gone, or a condition without an object), ECANCELED, EACCES, ELOOP.
+--@shrinks
 --@needs core attrs mutate stale times access entries inodes links paths objects
 local components, directory, caller = arg.components, arg.directory, arg.caller
 local count = #components

@@ -1,6 +1,7 @@
 -- Ends a session: its own, or one whose lease ran out. Inodes only it kept go to `del`, at most 500 per call.
 -- Returns {'OK', session id or '' when there is none to end, '1' when it is ended, '0' when there is more to do}.
 -- The reply of ending the own session is not kept: there is nothing left to keep it in.
+--@shrinks
 --@needs core now attrs mutate holds
 local gone = arg.sid
 if gone == '' then

@@ -1,6 +1,7 @@
 -- Heartbeat: the lease runs from now. A session whose lease ran out goes on as well, as long as nobody has ended it: then
 -- nothing it kept was given away. May be executed twice.
 -- Returns {'OK', server microseconds, 1 when the lease had run out}. Errors: ESESSION (it was ended).
+--@shrinks
 --@needs core now
 local key = P .. 'ses:' .. arg.sid
 local kept = call('HMGET', key, 'exp', 'lease')

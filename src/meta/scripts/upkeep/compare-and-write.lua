@@ -2,6 +2,7 @@
 -- mends it is decided in src/check, which reads key by key; here it is made sure that nothing has changed since.
 -- Each step is four arguments: verb, key, and two more. A value of '' is none.
 -- Returns {'OK', 1 or 0}. Errors: EINVAL (a verb that is none).
+--@shrinks
 --@needs core mutate stale
 local conditions = {
   ['is'] = function(key, value) return (call('GET', key) or '') == value end,

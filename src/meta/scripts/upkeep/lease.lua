@@ -1,4 +1,5 @@
 -- Takes or renews a volume-wide lease for this session. Returns {'OK', 1 or 0}.
+--@shrinks
 --@needs core mutate
 local key = P .. 'lease:' .. arg.name
 local holder = call('GET', key)

@@ -1,4 +1,5 @@
 -- The pack is complete (or given up). Without a live byte its object waits in `gc`. Returns {'OK'}.
+--@shrinks
 --@needs core mutate packs
 call('ZREM', P .. 'pkup', arg.pack_id .. ':' .. mutate.sid)
 local pack = call('HGET', P .. 'pk', arg.pack_id)

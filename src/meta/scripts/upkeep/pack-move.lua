@@ -1,6 +1,7 @@
 -- Points records of one pack at the copies of their bytes in another: what lives in a half-dead pack moves, and the old pack
 -- goes when its last record has left. Records are right one by one; version and times stay. Guard as in pack-swap.
 -- Returns {'OK', records moved}. Errors: ESTALE (the new pack was given up).
+--@shrinks
 --@needs core mutate map packs
 local old, new = arg.old_pack, arg.new_pack
 if not call('ZSCORE', P .. 'pkup', new .. ':' .. mutate.sid) then return { 'ESTALE' } end

@@ -2,6 +2,7 @@
 -- was overwritten or deleted meanwhile: its bytes are dead in the pack. Records are right one by one; version and times
 -- stay. Guard: the pack must still be recorded with this session, or its object may be gone.
 -- Returns {'OK', slices found, inline bytes of the volume}. Errors: ESTALE.
+--@shrinks
 --@needs core mutate usage map packs slices
 local pack, pack_bytes = arg.pack_id, arg.pack_bytes
 if not call('ZSCORE', P .. 'pkup', pack .. ':' .. mutate.sid) then return { 'ESTALE' } end

@@ -1,5 +1,6 @@
 -- Frees removed inodes that no session can have open: this is the only live one and does not. The others keep waiting.
 -- Returns {'OK', inline bytes of the volume}.
+--@shrinks
 --@needs core attrs mutate holds usage freeing
 local left = { count = arg.records_max }
 if holds.sole_session() then

@@ -1,5 +1,6 @@
 -- Frees what waits in `del` and whose grace is over; gives up packs whose upload took too long. Bounded.
 -- Returns {'OK', inodes freed, 1 when more wait, inline bytes of the volume}.
+--@shrinks
 --@needs core now attrs mutate holds usage packs freeing
 local limit, left = arg.limit, { count = arg.records_max }
 local reaped = 0

@@ -45,6 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const upload = await uploads.get(request.context, { uploadId, root: bucket.attr.ino, key: request.key! });
   enforce(decideUpload(request.context, upload, bucket.attr));
   wantDigests(request, upload);
+  await objects.admit(request.context, request.body.lengthBytes ?? 0);
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);
   const etag = summary.md5!.toString('hex');

@@ -45,6 +45,7 @@ async function handle(request: S3Request): Promise<S3Response> {
   const { objects } = request.vfs;
   const algorithm = request.body.algorithm ?? DEFAULT_CHECKSUM;
   request.body.want({ md5: true, checksums: [algorithm] });
+  await objects.admit(request.context, request.body.lengthBytes ?? 0);
   const writer = objects.beginObject(request.context);
   const summary = await storePayload(request, writer);
   if (path.directory && writer.sizeBytes > 0) {
