@@ -14,7 +14,7 @@ import { root, setUp } from './setup.mjs';
 const DEFAULT_LIMIT_SECONDS = 180;
 /** [part of the path, limit in seconds, may run beside another file]. The first match counts. */
 const FILE_RULES = [
-  ['conformance/cross-frontend/', 600, false],
+  ['conformance/', 600, false],
   ['test/faults/', 600, false],
   ['fault', 600, false],
   ['test/fuse/', 420, false],
@@ -60,7 +60,7 @@ function say(line) {
 }
 
 function findTests(dist) {
-  return ['test', 'conformance/cross-frontend']
+  return ['test', 'conformance']
     .flatMap((directory) => walk(join(dist, directory)))
     .filter((path) => path.endsWith('.test.js'))
     .map((path) => relative(dist, path))

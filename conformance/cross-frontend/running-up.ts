@@ -76,9 +76,7 @@ export class RunningUp {
    */
   async kill(): Promise<void> {
     this.s3.destroy();
-    for (const pid of processesNaming(this.root)) process.kill(pid, 'SIGKILL');
-    const gone = await waitUntilGone(this.child.pid!, STOP_MS);
-    if (!gone) throw new Error(`process ${this.child.pid} still runs after SIGKILL`);
+    await killAll(this.root);
   }
 
   /** Stops it and removes everything; a mount that a killed process left goes first. */
@@ -88,6 +86,21 @@ export class RunningUp {
       `if mountpoint -q ${this.mount} || ! stat ${this.mount} > /dev/null 2>&1; then umount -l ${this.mount}; fi; true`,
     );
     rmSync(this.root, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** kill -9 of every process whose command line names the directory. @throws Error when one goes on. */
+export async function killAll(directory: string): Promise<void> {
+  const pids = processesNaming(directory);
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  for (const pid of pids) {
+    if (!(await waitUntilGone(pid, STOP_MS))) throw new Error(`process ${pid} still runs after SIGKILL`);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { failpoints } from './failpoints.ts';
 
 /** An aside file this old belongs to no running replacement. */
 const ASIDE_AGE_MS = 60_000;
@@ -33,14 +34,17 @@ export function replaceFile(path: string, content: string | Uint8Array, mode: nu
   const prefix = `.${basename(path)}.`;
   removeLeftovers(directory, prefix);
   const aside = join(directory, `${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
+  failpoints?.pass(`write ${basename(path)}`);
   try {
     writeNewFile(aside, [typeof content === 'string' ? Buffer.from(content) : content], mode);
+    failpoints?.pass(`rename ${basename(path)}`);
     renameSync(aside, path);
   } catch (error) {
     rmSync(aside, { force: true });
     throw error;
   }
   syncDirectory(directory);
+  failpoints?.pass(`done ${basename(path)}`);
 }
 
 /** Writes a file that must not be there yet and waits until its bytes are on the disk; its name is not, yet. @throws EEXIST. */

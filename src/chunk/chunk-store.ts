@@ -1,3 +1,4 @@
+import { failpoints } from '../base/failpoints.ts';
 import type { Logger } from '../base/log.ts';
 import type { CommitReply, Piece } from '../base/slices.ts';
 import { sliceBlockNames } from './block-name.ts';
@@ -84,6 +85,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     const keys = [...owner.keys()];
     for (let at = 0; at < keys.length; at += DELETE_KEYS_MAX) {
       const batch = keys.slice(at, at + DELETE_KEYS_MAX);
+      failpoints?.pass('delete blocks');
       const failures = await withRetry('delete', this.#options, undefined, ({ signal }) =>
         this.#store.deleteMany(batch, signal),
       );
@@ -92,6 +94,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
         this.log.warn({ key, reason: error.message }, 'an object could not be deleted; it will be tried again');
       }
     }
+    failpoints?.pass('deleted blocks');
     const gone = slices.map((slice) => slice.id).filter((id) => !kept.has(id));
     for (const id of gone) this.cache.delete(id, 0);
     return gone;

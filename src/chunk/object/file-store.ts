@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { close, fstat, open, read } from 'node:fs';
 import { mkdir, open as openHandle, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { failpoints } from '../../base/failpoints.ts';
 import type { ByteRange, DiskRoom, ObjectStore } from '../chunks.ts';
 import { ObjectMissingError } from '../chunks.ts';
 import { DirectorySync } from './directory-sync.ts';
@@ -71,6 +72,7 @@ export class FileStore implements ObjectStore {
     const temp = join(this.#root, TEMP_DIRECTORY, `${this.#tempPrefix}-${this.#tempCount++}`);
     try {
       await writeDurably(temp, data, signal);
+      failpoints?.pass('rename block');
       await this.#moveInto(temp, path);
       await this.#sync.sync(dirname(path));
     } catch (error) {

@@ -1,3 +1,4 @@
+import { failpoints } from '../../base/failpoints.ts';
 import { Semaphore } from '../../base/limits.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
 import { encodeTrailer } from '../block-format.ts';
@@ -80,9 +81,11 @@ export class BlockUploader {
       const object = this.#options.checked
         ? [...parts, encodeTrailer({ sliceId, index: blockIndex, blockBytes }, parts)]
         : parts;
+      failpoints?.pass('put block');
       await withRetry('put', this.#options, signal, (attempt) =>
         this.#store.put(key, object, attempt.signal, attempt.progress),
       );
+      failpoints?.pass('stored block');
     } finally {
       this.#slots.release();
     }

@@ -8,6 +8,7 @@
 import { isIP } from 'node:net';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { UserError } from '../../base/errors.ts';
+import { failpoints } from '../../base/failpoints.ts';
 import type { Logger } from '../../base/log.ts';
 import { tracer } from '../../base/trace.ts';
 import type { RedisLocation } from './redis-url.ts';
@@ -161,13 +162,18 @@ export class RedisConnection {
    */
   async callScript(script: Script, args: Argument[]): Promise<Reply> {
     tracer?.roundTrip(script.name);
+    failpoints?.pass(`send ${script.name}`);
     try {
-      return await this.call('EVALSHA', args);
+      const reply = await this.call('EVALSHA', args);
+      failpoints?.pass(`done ${script.name}`);
+      return reply;
     } catch (error) {
       if (!(error instanceof RedisReplyError) || error.code !== 'NOSCRIPT') throw error;
     }
     tracer?.roundTrip(script.name);
-    return await this.call('EVAL', [script.source, ...args.slice(1)]);
+    const reply = await this.call('EVAL', [script.source, ...args.slice(1)]);
+    failpoints?.pass(`done ${script.name}`);
+    return reply;
   }
 
   /**

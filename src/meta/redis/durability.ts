@@ -15,6 +15,7 @@ import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises
 import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from '../../base/durable-file.ts';
 import { FsError, UserError } from '../../base/errors.ts';
+import { failpoints } from '../../base/failpoints.ts';
 import { type ConnectionOptions, RedisConnection } from './connection.ts';
 import { DurableLength, type LogLength } from './durable-length.ts';
 import type { Engine } from './engine.ts';
@@ -110,7 +111,9 @@ export class Durability {
     const count = this.#engine.mutationCount;
     const measure = this.#measure;
     this.#measure = false;
+    failpoints?.pass('sync log');
     const running = this.#way.round!(measure).then((lengths) => {
+      failpoints?.pass('synced log');
       this.#syncedCount = count;
       this.#roundCount += 1;
       if (lengths !== undefined) this.#record(lengths, count);

@@ -13,6 +13,7 @@ import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readdirSync,
 import { join } from 'node:path';
 import { replaceFile, syncDirectory, writeNewFile } from '../../../base/durable-file.ts';
 import { UserError } from '../../../base/errors.ts';
+import { failpoints } from '../../../base/failpoints.ts';
 import type { Logger } from '../../../base/log.ts';
 import {
   DURABLE_LENGTH_FILE,
@@ -39,6 +40,7 @@ const SIDE_FILES_MAX = 1000;
  * @throws UserError when a person has to decide; nothing is changed then.
  */
 export function prepareLog(directory: string, logger: Logger): void {
+  failpoints?.pass('mend log');
   try {
     mendLog(directory, logger);
   } catch (error) {
