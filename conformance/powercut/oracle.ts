@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { type Plan, type Tree, Workload } from './workload.ts';
+import { type Content, type Plan, type Tree, Workload } from './workload.ts';
 
 /** Names and the digests of their bytes. */
 export type Seen = ReadonlyMap<string, string>;
@@ -34,7 +34,7 @@ export function judge(seen: Seen, writer: Writer): Verdict {
     const operation = workload.next();
     let found = false;
     workload.apply(operation, () => {
-      found ||= isSame(seen, workload.tree, writer.tornByRight ? operation.name : undefined);
+      found ||= isSame(seen, workload.tree, writer.tornByRight ? workload.tree.get(operation.name) : undefined);
     });
     if (found) return { operations: i + 1, wrong: undefined };
     nearest = `${nearest}\nafter ${i} ${JSON.stringify(operation)}: ${difference(seen, workload.tree)}`;
@@ -42,12 +42,12 @@ export function judge(seen: Seen, writer: Writer): Verdict {
   return { operations: 0, wrong: `no state from ${writer.bound} to ${writer.begun}: ${nearest}` };
 }
 
-/** @param but a name whose bytes do not matter. */
-function isSame(seen: Seen, tree: Tree, but: string | undefined): boolean {
+/** @param but the content whose bytes do not matter, under whatever names. */
+function isSame(seen: Seen, tree: Tree, but: Content | undefined): boolean {
   if (seen.size !== tree.size) return false;
-  for (const [name, { bytes }] of tree) {
+  for (const [name, content] of tree) {
     const found = seen.get(name);
-    if (found === undefined || (name !== but && found !== digestOf(bytes))) return false;
+    if (found === undefined || (content !== but && found !== digestOf(content.bytes))) return false;
   }
   return true;
 }

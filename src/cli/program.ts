@@ -21,6 +21,7 @@ import { infoCommand } from './commands/info.ts';
 import { limitCommand } from './commands/limit.ts';
 import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
+import { scrubCommand } from './commands/scrub.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { umountCommand } from './commands/umount.ts';
@@ -45,6 +46,7 @@ const COMMANDS: readonly CommandSpec[] = [
   loadCommand,
   backupCommand,
   limitCommand,
+  scrubCommand,
   userAddCommand,
   userListCommand,
   userRemoveCommand,

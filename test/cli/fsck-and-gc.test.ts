@@ -19,6 +19,20 @@ test('C4: fsck and gc of an embedded volume, served and not; exit statuses are e
   const sums = JSON.parse(served.stdout.trim().split('\n').at(-1)!);
   assert.deepEqual([sums.found, sums.inodes, sums.blocksRead], [0, 3, 2]);
   assert.match((await janusfs(['gc', '--data', data])).stdout, /0 belong to no file/);
+  assert.equal((await janusfs(['scrub', '--data', data, '--now'])).status, 0);
+  assert.match(
+    (await janusfs(['scrub', '--data', data, '--every', '7d'])).stdout,
+    /^a pass every 7 d, at 16 MiB a second$/m,
+  );
+  assert.match((await janusfs(['status', '--data', data])).stdout, /^scrub {7}on, 16 MiB a second, last pass ended 2/m);
+  assert.match((await janusfs(['scrub', '--data', data, '--off'])).stdout, /^not scrubbed/);
+  for (const wrong of [
+    ['--rate', '0'],
+    ['--off', '--now'],
+    ['--every', 'x'],
+  ]) {
+    assert.equal((await janusfs(['scrub', '--data', data, ...wrong])).status, 2);
+  }
   await stopChild(started.child);
 
   const blocks = readdirSync(join(data, 'blocks'), { recursive: true, encoding: 'utf8' });

@@ -11,6 +11,7 @@ interface Status {
   served: boolean;
   durability: string;
   usage: VolumeUsage;
+  scrub: { rate: number; underWay: boolean; endedMs: number; damagedBlocks: number };
   sessions: SessionInfo[];
 }
 
@@ -31,7 +32,8 @@ export const statusCommand = defineCommand({
 });
 
 async function readStatus({ meta, data, served }: ToolVolume): Promise<Status> {
-  const [usage, sessions] = await Promise.all([meta.session.usage(), meta.session.list()]);
+  const { readScrub } = await import('../../check/scrub-blocks.ts');
+  const [usage, sessions, scrub] = await Promise.all([meta.session.usage(), meta.session.list(), readScrub(meta)]);
   const { name, uuid, store } = meta.session.format;
   return {
     volume: name,
@@ -41,6 +43,12 @@ async function readStatus({ meta, data, served }: ToolVolume): Promise<Status> {
     served,
     durability: meta.durability.text,
     usage,
+    scrub: {
+      rate: scrub.rate,
+      underWay: scrub.cursor !== '',
+      endedMs: scrub.endedMs,
+      damagedBlocks: scrub.bad.size,
+    },
     // This command's own session is left out.
     sessions: sessions.filter(({ sid }) => sid !== meta.session.sid),
   };
@@ -54,6 +62,7 @@ function formatStatus(status: Status): string {
     ...(status.data === undefined ? [] : [`data        ${status.data}${status.served ? '' : ' (not up)'}`]),
     `durability  ${status.durability}`,
     `used        ${formatBytes(usage.usedBytes)}${limited(usage.maxBytes, formatBytes)} in ${usage.usedInodes}${limited(usage.maxInodes, String)} inodes, ${formatBytes(usage.inlineBytes)} inline`,
+    `scrub       ${formatScrubState(status.scrub)}`,
     `sessions    ${sessions.length === 0 ? 'none' : sessions.length}`,
   ];
   for (const session of sessions) {
@@ -64,6 +73,16 @@ function formatStatus(status: Status): string {
     );
   }
   return lines.join('\n');
+}
+
+function formatScrubState({ rate, underWay, endedMs, damagedBlocks }: Status['scrub']): string {
+  const parts = [
+    rate === 0 ? 'off' : `on, ${formatBytes(rate)} a second`,
+    ...(underWay ? ['under way'] : []),
+    ...(endedMs === 0 ? [] : [`last pass ended ${new Date(endedMs).toISOString()}`]),
+    ...(damagedBlocks === 0 ? [] : [`${damagedBlocks} damaged blocks (janusfs scrub names them)`]),
+  ];
+  return parts.join(', ');
 }
 
 function limited(limit: number | undefined, format: (value: number) => string): string {

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { User } from '../../base/vocabulary.ts';
+import { ScrubJob } from '../../check/scrub-blocks.ts';
 import { createChunkStore } from '../../chunk/chunk-store.ts';
 import { diskRoomOf } from '../../chunk/object/file-store.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
@@ -149,6 +150,8 @@ async function openFileSystem(
   teardown.add('file system', () => vfs.close());
   const copies = new JobLoop(new CopyJob(meta, store, readVersion(), logger), logger);
   teardown.add('copies of the metadata', () => copies.stop());
+  const scrub = new JobLoop(new ScrubJob(meta, store, logger), logger);
+  teardown.add('scrub', () => scrub.stop());
   return { meta, vfs };
 }
 
