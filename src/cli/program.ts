@@ -21,9 +21,11 @@ import { infoCommand } from './commands/info.ts';
 import { limitCommand } from './commands/limit.ts';
 import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { scrubCommand } from './commands/scrub.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
+import { trashCommand } from './commands/trash.ts';
 import { umountCommand } from './commands/umount.ts';
 import { upCommand } from './commands/up.ts';
 import { userAddCommand, userListCommand, userRemoveCommand } from './commands/user.ts';
@@ -47,6 +49,8 @@ const COMMANDS: readonly CommandSpec[] = [
   backupCommand,
   limitCommand,
   scrubCommand,
+  trashCommand,
+  restoreCommand,
   userAddCommand,
   userListCommand,
   userRemoveCommand,

@@ -245,6 +245,11 @@ export interface MetaUpkeep {
   /** Frees content of inodes whose grace is over; bounded per call. Answers how many inodes went and whether more wait. */
   reap(limit: number): Promise<{ reaped: number; more: boolean }>;
   /**
+   * Takes what was removed before a time out of the trash, server milliseconds; undefined: before as long ago as the volume keeps it.
+   * Answers how many files went and whether there is more.
+   */
+  expireTrash(beforeMs: number | undefined, limit: number): Promise<{ gone: number; more: boolean }>;
+  /**
    * These unlinked inodes are not open in this session. Frees those that no other session can have open (this is the
    * only live session), so that temporary files cost no grace period; the others keep waiting. At most 100 per call.
    */

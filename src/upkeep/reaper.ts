@@ -1,4 +1,4 @@
-/** Frees inodes whose grace is over and ends sessions that were lost. One session of the volume does it: lease `reap`. */
+/** Frees inodes whose grace is over, takes old files out of the trash, and ends sessions that were lost. One session of the volume does it: lease `reap`. */
 import type { Meta } from '../meta/meta.ts';
 import type { Job } from './job-loop.ts';
 
@@ -25,6 +25,7 @@ export class Reaper implements Job {
     // When Redis was away, every session's lease may have run out: all get the time to say that they are there.
     if (session.steadyMs < STEADY_MS) return this.pauseMs;
     await session.cleanSessions();
+    while (!signal.aborted && (await upkeep.expireTrash(undefined, REAP_LIMIT)).more);
     while (!signal.aborted && (await upkeep.reap(REAP_LIMIT)).more);
     return this.pauseMs;
   }

@@ -16,6 +16,7 @@ import {
   packSwap,
   reap,
   reapNow,
+  trashExpire,
 } from '../schema/upkeep-schemas.ts';
 import type { InlineLedger } from './inline-ledger.ts';
 
@@ -78,6 +79,10 @@ export class UpkeepScripts implements MetaUpkeep {
     const reaped = await this.#engine.mutate(reap, { limit, recordsMax: REAP_RECORDS_MAX });
     this.#inline.noteTotal(reaped.inlineTotal);
     return { reaped: reaped.reaped, more: reaped.more };
+  }
+
+  async expireTrash(beforeMs: number | undefined, limit: number): Promise<{ gone: number; more: boolean }> {
+    return this.#engine.mutate(trashExpire, { before: beforeMs ?? -1, limit });
   }
 
   async reapNow(inos: Ino[]): Promise<void> {

@@ -38,6 +38,12 @@ export const reapNow = mutation(
   reply.fields({ inlineTotal: reply.number }),
 );
 
+export const trashExpire = mutation(
+  'trash-expire',
+  { before: number, limit: number },
+  reply.fields({ gone: reply.number, more: reply.flag }),
+);
+
 /** `id:size`. */
 export const deadSlices = read('dead-slices', { limit: number, hurry: flag }, buffers);
 

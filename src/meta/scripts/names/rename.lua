@@ -84,7 +84,7 @@ else
   entries.remove(parent, source)
   if target then entries.replace(to, target, source.ino) else entries.add(to, new_name, source.dir, source.ino, false) end
   if target then
-    replaced = target.dir and inodes.dir_taken(target.ino, b) or inodes.name_taken(target.ino, b, to)
+    replaced = target.dir and inodes.dir_taken(target.ino, b, new_name) or inodes.name_taken(target.ino, b, to, new_name)
   end
 end
 inodes.name_moved(source.ino, a, parent, to)

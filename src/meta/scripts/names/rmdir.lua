@@ -19,5 +19,5 @@ if call('ZCARD', P .. 'd' .. entry.ino) > 0 then return { 'ENOTEMPTY' } end
 
 entries.remove(parent, entry)
 stale.entry(parent, name)
-local packed = inodes.dir_taken(entry.ino, a)
+local packed = inodes.dir_taken(entry.ino, a, name)
 return mutate.finish({ 'OK', entry.ino, packed, inodes.dir_changed(parent, dir, -1) })

@@ -18,5 +18,5 @@ if entry.dir then return { 'EISDIR' } end
 
 entries.remove(parent, entry)
 stale.entry(parent, name)
-local packed = inodes.name_taken(entry.ino, a, parent)
+local packed = inodes.name_taken(entry.ino, a, parent, name)
 return mutate.finish({ 'OK', entry.ino, packed, inodes.dir_changed(parent, dir, 0) })

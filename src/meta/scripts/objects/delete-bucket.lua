@@ -26,7 +26,7 @@ local function sweep(ino, a)
     left = left - 1
     entries.remove(ino, child)
     stale.entry(ino, child.name)
-    inodes.dir_taken(child.ino, child_attr)
+    inodes.dir_taken(child.ino, child_attr, child.name)
     inodes.dir_changed(ino, a, -1)
   end
 end
@@ -36,4 +36,4 @@ if state ~= 'yes' then return mutate.finish({ 'OK', state }) end
 entries.remove('1', entry)
 stale.entry('1', name)
 inodes.dir_changed('1', root, -1)
-return mutate.finish({ 'OK', 'yes', entry.ino, inodes.dir_taken(entry.ino, bucket) })
+return mutate.finish({ 'OK', 'yes', entry.ino, inodes.dir_taken(entry.ino, bucket, name) })

@@ -99,7 +99,7 @@ local replaced, shadowed = {}, false
 if entry then
   shadowed = entry.shadowed
   entries.replace(parent.ino, entry, ino)
-  replaced = { entry.ino, inodes.name_taken(entry.ino, old, parent.ino) }
+  replaced = { entry.ino, inodes.name_taken(entry.ino, old, parent.ino, name) }
 else
   shadowed = entries.typed(parent.ino, name, true) ~= nil
   entries.add(parent.ino, name, false, ino, shadowed)

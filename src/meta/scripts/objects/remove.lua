@@ -39,7 +39,11 @@ end
 entries.remove(parent.ino, entry)
 stale.entry(parent.ino, name)
 local packed
-if directory then packed = inodes.dir_taken(entry.ino, old) else packed = inodes.name_taken(entry.ino, old, parent.ino) end
+if directory then
+  packed = inodes.dir_taken(entry.ino, old, name)
+else
+  packed = inodes.name_taken(entry.ino, old, parent.ino, name)
+end
 inodes.dir_changed(parent.ino, parent.attr, directory and -1 or 0)
 
 -- Implicit parents go while they are empty, up to but not including the root.
@@ -50,7 +54,7 @@ for i = #dirs, 2, -1 do
   if not access.may(caller, above.attr, MAY_WRITE + MAY_SEARCH) or not access.sticky_allows(caller, above.attr, dir.attr) then break end
   entries.remove(above.ino, dir.entry)
   stale.entry(above.ino, dir.entry.name)
-  inodes.dir_taken(dir.ino, dir.attr)
+  inodes.dir_taken(dir.ino, dir.attr, dir.entry.name)
   inodes.dir_changed(above.ino, above.attr, -1)
   pruned[#pruned + 1] = above.ino
   pruned[#pruned + 1] = dir.entry.name

@@ -1,5 +1,5 @@
 -- Changes of a whole file's content: its version, size and holes.
---@needs core times usage map slices space
+--@needs core times usage map slices space previous
 local content = {}
 
 -- The content changed now, by a caller whose time counts: version, mtime and ctime.
@@ -12,6 +12,7 @@ end
 -- a.size and a.version; times, attr_set and stale_inode are the caller's. Answers whether the size changed.
 function content.resize(ino, a, size)
   if size == a.size then return false end
+  if size == 0 then previous.keep(ino, a) end
   local before = space.allocated(a)
   local function cut_off()
     local cut = size % CHUNK_BYTES

@@ -190,6 +190,15 @@ function slices.drop_range(ino, first, last)
   until #chunks == 0
 end
 
+-- Gives all of a file's chunks to another inode.
+function slices.move_all(ino, to)
+  local chunks
+  repeat
+    chunks = map.chunks(ino, 0, FILE_BYTES_MAX / CHUNK_BYTES, 5000)
+    for _, chunk in ipairs(chunks) do chunk_move(ino, chunk, to) end
+  until #chunks == 0
+end
+
 function slices.zero(pos, len)
   return struct.pack(SLICE_RECORD_FORMAT, pos, 0, len, 0, len)
 end

@@ -5,7 +5,7 @@
 -- `n` `inodes` counts the inodes that exist but for the root, removed ones until they are freed.
 --
 --   p<ino>  hash of an inode with FLAG_LINKS: parent -> how many names it has in that directory
---@needs core now attrs stale times fresh holds
+--@needs core now attrs stale times fresh holds trash
 local inodes = {}
 
 -- Attributes of a fresh inode, not stored yet; the caller sets nlink. Answers the number (string) and the attributes.
@@ -63,14 +63,17 @@ local function parent_dropped(ino, a, parent)
   end
 end
 
--- The inode (no directory) loses a name it had in `parent`; without names it waits in `del`. Stores it; answers its
--- packed form.
-function inodes.name_taken(ino, a, parent)
+-- The inode (no directory) loses the name it had in `parent`; without names it goes to the trash, or waits in `del`.
+-- Stores it; answers its packed form.
+function inodes.name_taken(ino, a, parent, name)
   a.nlink = a.nlink - 1
   parent_dropped(ino, a, parent)
   times.change(a)
   stale.inode(ino, a.version)
-  if a.nlink == 0 then holds.orphan(ino) end
+  if a.nlink == 0 then
+    local place = trash.place()
+    if not (place and trash.put(place, ino, a, parent, name, '0')) then holds.orphan(ino) end
+  end
   return attrs.set(ino, a)
 end
 
@@ -86,8 +89,9 @@ function inodes.name_moved(ino, a, from, to)
 end
 
 -- The empty directory loses its name and waits in `del`. Its parent's nlink is the caller's (dir_changed).
-function inodes.dir_taken(ino, a)
+function inodes.dir_taken(ino, a, name)
   a.nlink = 0
+  trash.note_dir(ino, fmt(a.parent), name)
   times.change(a)
   stale.inode(ino, a.version)
   holds.orphan(ino)
