@@ -132,6 +132,30 @@ export const SETTINGS = {
     maxMs: 600_000,
     doc: 'written data that nobody flushes is stored after this time',
   },
+  writeback: {
+    kind: 'path',
+    placeholder: 'DIR',
+    default: undefined,
+    doc: 'acknowledge written data when it is on this local directory, and upload it behind; other clients wait for it',
+  },
+  writebackSize: {
+    kind: 'bytes',
+    default: 10 * 1024 * MIB,
+    min: 16 * MIB,
+    doc: 'most that may wait there; beyond it data goes to the store at once',
+  },
+  keyFile: {
+    kind: 'path',
+    placeholder: 'FILE',
+    default: undefined,
+    doc: 'file with the passphrase or key of an encrypted volume (or JANUSFS_PASSPHRASE)',
+  },
+  keyCommand: {
+    kind: 'text',
+    placeholder: 'COMMAND',
+    default: undefined,
+    doc: 'shell command that is run with wrap or unwrap behind it: the key of an encrypted volume goes through a KMS',
+  },
   fuseDriver: {
     kind: 'choice',
     choices: ['raw', 'fuse-native'],

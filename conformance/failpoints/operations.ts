@@ -32,7 +32,9 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  ListPartsCommand,
   NoSuchBucket,
   PutObjectCommand,
   PutObjectTaggingCommand,
@@ -258,6 +260,11 @@ export async function look({ s3, bucket, dir }: Place): Promise<string> {
       // That of a file that was written through the mount is derived from its number and version.
       const tag = ETag!.endsWith('-1"') ? 'derived' : ETag;
       lines.push(`s3 ${Key} ${Size} ${tag} ${digest(bytes)} ${JSON.stringify(TagSet)}`);
+    }
+    const { Uploads = [] } = await s3.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    for (const { Key, UploadId } of Uploads) {
+      const { Parts = [] } = await s3.send(new ListPartsCommand({ Bucket: bucket, Key, UploadId }));
+      lines.push(`upload ${Key} ${Parts.map((one) => `${one.PartNumber}:${one.Size}:${one.ETag}`).join(' ')}`);
     }
   } catch (error) {
     if (!(error instanceof NoSuchBucket)) throw error;

@@ -7,8 +7,8 @@ import { RedisServer } from '../../test/support/redis-server.ts';
 import { ACCESS_KEY, killAll, runMain, SECRET_KEY, s3Client, shell, startMain } from '../cross-frontend/running-up.ts';
 import type { LoopDisk } from './disk.ts';
 
-/** `up`; `serve` with a Redis of appendfsync always or everysec beside it; the disk itself. */
-export type SystemKind = 'up' | 'always' | 'everysec' | 'ext4';
+/** `up`, without and with write-back; `serve` with a Redis of appendfsync always or everysec beside it; the disk itself. */
+export type SystemKind = 'up' | 'writeback' | 'always' | 'everysec' | 'ext4';
 
 export interface System {
   /** Where programs work, in the end a directory of the mount. */
@@ -68,7 +68,7 @@ class Served implements System {
   readonly #arguments: string[];
   readonly #socket: string;
 
-  constructor(disk: LoopDisk, kind: 'up' | 'always' | 'everysec') {
+  constructor(disk: LoopDisk, kind: Exclude<SystemKind, 'ext4'>) {
     const root = disk.root;
     this.#root = root;
     this.#control = join(disk.base, 'failpoint');
@@ -76,11 +76,12 @@ class Served implements System {
     this.binds = kind !== 'everysec';
     const [data, mount] = [join(root, 'data'), join(root, 'mnt')];
     const listen = ['--listen', '127.0.0.1:0', '--log-level', 'warn'];
-    if (kind === 'up') {
+    if (kind === 'up' || kind === 'writeback') {
       this.#socket = join(data, 'redis', 'redis.sock');
       this.volume = ['--data', data];
       this.store = join(data, 'blocks');
-      this.#arguments = ['up', '--data', data, '--mount', mount, ...listen];
+      const writeBack = kind === 'writeback' ? ['--writeback', join(root, 'journal')] : [];
+      this.#arguments = ['up', '--data', data, '--mount', mount, ...listen, ...writeBack];
       return;
     }
     const args = ['--dir', join(root, 'redis'), '--appendfsync', kind, '--aof-use-rdb-preamble', 'yes'];
@@ -140,7 +141,7 @@ class Served implements System {
       await redis.start();
     }
     if (existsSync(join(this.#root, 'formatted'))) return;
-    await runMain(['format', this.volume[0]!, '--store', `file://${this.store}`, '--force'], KEYS);
+    await runMain(['format', this.volume[0]!, '--store', `file://${this.store}`], KEYS);
     // The volume is there for good before anything is asked of it.
     await shell(`touch ${join(this.#root, 'formatted')} && sync -f ${this.#root}`);
   }

@@ -6,7 +6,16 @@ import type { SliceRecord } from './slice-record.ts';
 import type { Ino } from './vocabulary.ts';
 
 /** A piece of a commit: either a stored slice, or bytes to keep inline. Pieces never cross a chunk. */
-export type Piece = { chunkIndex: number; record: SliceRecord } | { chunkIndex: number; pos: number; inline: Buffer };
+export type Piece =
+  | { chunkIndex: number; record: SliceRecord }
+  /** `sealed`: what is kept of it in an encrypted volume. */
+  | { chunkIndex: number; pos: number; inline: Buffer; sealed?: Buffer };
+
+/** Encryption of inline bytes. @throws FsError EIO when they are damaged, or the key was not given. */
+export interface InlineSeal {
+  seal(bytes: Buffer): Buffer;
+  open(sealed: Buffer): Buffer;
+}
 
 /** What a commit brought. */
 export interface CommitReply {

@@ -133,15 +133,25 @@ export interface S3Record {
 }
 
 export interface VolumeFormat {
-  /** 2, or 1 in volumes made before blocks carried checksums. */
-  formatVersion: 1 | 2;
+  /** 2, or 1 in volumes made before blocks carried checksums; 3 where blocks are compressed or encrypted. */
+  formatVersion: 1 | 2 | 3;
   name: string;
   uuid: string;
   /** URL of the object store, without credentials. */
   store: string;
   blockBytes: number;
   createdMs: number;
+  compress?: Compression;
+  /** How to come to the key of the volume's data. */
+  encryption?: WrappedKey;
 }
+
+export type Compression = 'zstd' | 'lz4';
+
+/** A data key that is encrypted itself; base64. */
+export type WrappedKey =
+  | { kind: 'passphrase'; salt: string; n: number; r: number; p: number; wrapped: string }
+  | { kind: 'command'; wrapped: string };
 
 export interface User {
   name: string;

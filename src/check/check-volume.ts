@@ -9,9 +9,10 @@
  * otherwise.
  */
 import type { Logger } from '../base/log.ts';
-import { objectBytes } from '../chunk/block-format.ts';
+import { objectBytesOf } from '../chunk/block-format.ts';
 import { type Block, blockName } from '../chunk/block-name.ts';
 import type { ObjectStore } from '../chunk/chunks.ts';
+import { codecOf } from '../chunk/codec/framed-block.ts';
 import { DamagedBlockError } from '../chunk/object/store-error.ts';
 import { BlockFetcher } from '../chunk/read/block-fetcher.ts';
 import { withRetry } from '../chunk/retry.ts';
@@ -63,7 +64,7 @@ const HEAD_RETRY = { retryMs: 30_000 };
 /** @throws FsError, UserError: what kept it from looking. Everything else is a finding. */
 export async function fsck(meta: Meta, store: ObjectStore, logger: Logger, options: FsckOptions): Promise<FsckReport> {
   const lease = await ScanLease.take(meta);
-  const walk = new VolumeWalk();
+  const walk = new VolumeWalk(meta.session.format);
   try {
     return await new Fsck(meta, store, logger, options, { walk, lease }).run();
   } finally {
@@ -79,7 +80,6 @@ class Fsck {
   readonly #walk: VolumeWalk;
   readonly #lease: ScanLease;
   readonly #look: LocalLook;
-  readonly #checked: boolean;
   readonly #fetcher: BlockFetcher;
   readonly #report: FsckReport = {
     inodes: 0,
@@ -112,9 +112,8 @@ class Fsck {
     this.#walk = run.walk;
     this.#lease = run.lease;
     this.#look = new LocalLook(meta.scan);
-    this.#checked = meta.session.format.formatVersion >= 2;
-    const fetch = { retryMs: HEAD_RETRY.retryMs, downloadParallel: DEEP_PARALLEL, checked: this.#checked };
-    this.#fetcher = new BlockFetcher(store, fetch, logger);
+    const limits = { retryMs: HEAD_RETRY.retryMs, downloadParallel: DEEP_PARALLEL };
+    this.#fetcher = new BlockFetcher(store, { ...limits, ...codecOf(meta.session.format, undefined) }, logger);
   }
 
   async run(): Promise<FsckReport> {
@@ -144,11 +143,11 @@ class Fsck {
       judgeSlices({
         meta,
         walk,
-        checked: this.#checked,
         quiet,
         shared,
         beganMs,
         blockStands: (block) => this.#stands(block),
+        isPending: async (id) => (await meta.upkeep.pendingPlace(id)) !== undefined,
         ...(options.deep ? { onBlock: (block, places) => this.#readBlock(block, places) } : {}),
         onOrphan: (slice) => this.#orphan(slice, beganMs),
       }),
@@ -198,7 +197,8 @@ class Fsck {
     const found = await withRetry('head', HEAD_RETRY, this.#options.signal, (attempt) =>
       this.#store.head(key, attempt.signal),
     );
-    return found?.sizeBytes === objectBytes(block.blockBytes, this.#checked);
+    const right = objectBytesOf(this.#meta.session.format, block.blockBytes);
+    return found !== undefined && (right === undefined || found.sizeBytes === right);
   }
 
   async #orphan({ id, blocks, objectBytes: bytes, youngestMs }: OrphanSlice, beganMs: number): Promise<void> {
@@ -219,7 +219,7 @@ class Fsck {
     this.#options.signal.throwIfAborted();
     while (this.#reading.size >= DEEP_PARALLEL) await Promise.race(this.#reading);
     if (this.#readFailure !== undefined) throw this.#readFailure;
-    const reading = this.#fetcher.whole(block).then(
+    const reading = this.#fetcher.verify(block).then(
       () => {
         this.#report.blocksRead += 1;
         this.#options.progress('reading blocks', 0);

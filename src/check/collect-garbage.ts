@@ -9,6 +9,7 @@
 import type { Logger } from '../base/log.ts';
 import { type Block, blockName, sliceBlockNames } from '../chunk/block-name.ts';
 import type { ObjectStore } from '../chunk/chunks.ts';
+import { codecOf } from '../chunk/codec/framed-block.ts';
 import { buildPack, readPackDirectory } from '../chunk/pack-format.ts';
 import { BlockCache } from '../chunk/read/block-cache.ts';
 import { BlockFetcher } from '../chunk/read/block-fetcher.ts';
@@ -24,6 +25,8 @@ export interface GcOptions {
   ageMs: number;
   /** Packs with at most this share of live bytes are rewritten, 0..1. */
   liveShare: number;
+  /** Of an encrypted volume; without it half-dead packs cannot be rewritten. */
+  dataKey?: Buffer | undefined;
   signal: AbortSignal;
   progress(step: string, fraction: number): void;
 }
@@ -61,7 +64,7 @@ export async function collectGarbage(
   options: GcOptions,
 ): Promise<GcReport> {
   const lease = await ScanLease.take(meta);
-  const walk = new VolumeWalk();
+  const walk = new VolumeWalk(meta.session.format);
   try {
     return await new Collector(meta, store, logger, options).run(walk, lease);
   } finally {
@@ -94,8 +97,8 @@ class Collector {
     this.#meta = meta;
     this.#store = store;
     this.#options = options;
-    const checked = meta.session.format.formatVersion >= 2;
-    const limits = { retryMs: RETRY_MS, downloadParallel: PARALLEL, uploadParallel: PARALLEL, checked };
+    const parallel = { retryMs: RETRY_MS, downloadParallel: PARALLEL, uploadParallel: PARALLEL };
+    const limits = { ...parallel, ...codecOf(meta.session.format, options.dataKey) };
     this.#fetcher = new BlockFetcher(store, limits, logger);
     this.#uploader = new BlockUploader(store, new BlockCache(0), limits);
   }
@@ -115,12 +118,12 @@ class Collector {
     const judged = judgeSlices({
       meta,
       walk,
-      checked: true,
       quiet: false,
       shared,
       beganMs,
       // Missing blocks are for fsck to tell.
       blockStands: async () => true,
+      isPending: async () => false,
       onOrphan: (slice) => this.#orphan(slice, beganMs),
       onPack: (pack) => this.#pack(pack, beganMs),
     });

@@ -6,8 +6,9 @@
 
 import { writeI64 } from '../base/integers.ts';
 import { BLOCK_BYTES, SLICE_RECORD_BYTES } from '../base/slice-record.ts';
-import { objectBytes } from '../chunk/block-format.ts';
+import { objectBytesOf } from '../chunk/block-format.ts';
 import { type Block, blockBytesAt, blockCount, blockName } from '../chunk/block-name.ts';
+import { sealBytesOf } from '../chunk/codec/inline-seal.ts';
 import type { MendStep, Meta } from '../meta/meta.ts';
 import type { Suspicion } from './findings.ts';
 import { joinByKey, type Row } from './spool.ts';
@@ -19,8 +20,6 @@ const CONDITIONS_MAX = 2_000;
 export interface SliceContext {
   meta: Meta;
   walk: VolumeWalk;
-  /** Blocks carry checksums. */
-  checked: boolean;
   /** Nobody changed anything while the walk went on. */
   quiet: boolean;
   /** Slices that got a record elsewhere while the walk went on. */
@@ -29,6 +28,8 @@ export interface SliceContext {
   beganMs: number;
   /** Whether the object is there with the right length, asked now. */
   blockStands(block: Block): Promise<boolean>;
+  /** Whether the slice waits in a client's journal (write-back), asked now. */
+  isPending(id: number): Promise<boolean>;
   /** Called for each block that records need and that is there. */
   onBlock?: (block: Block, places: readonly SlicePlace[]) => Promise<void>;
   /** Called for each slice without a record: its objects, and when the youngest was stored. */
@@ -122,15 +123,15 @@ async function* missingBlocks(
   for (const index of neededBlocks(size, places)) {
     const block = { sliceId: id, index, blockBytes: blockBytesAt(size, index) };
     const object = found.get(index);
-    const right = objectBytes(block.blockBytes, context.checked);
+    const right = objectBytesOf(context.meta.session.format, block.blockBytes);
     const users = places.filter(({ off, len }) => off < (index + 1) * BLOCK_BYTES && off + len > index * BLOCK_BYTES);
-    if (object !== undefined && object[2] === block.blockBytes && object[3] === right) {
+    if (object !== undefined && object[2] === block.blockBytes && (right === undefined || object[3] === right)) {
       await context.onBlock?.(block, users);
       continue;
     }
     // Stored, or no longer named, since it was listed?
     if (await context.blockStands(block)) await context.onBlock?.(block, users);
-    else
+    else if (!(await context.isPending(id)))
       yield* lostBlock(
         context.meta,
         block,
@@ -357,10 +358,11 @@ async function* missingInline(
   if (found?.[2] === size) return;
   for (const row of records) {
     const key = `s${row[3]}:${row[4]}`;
-    const [[value], [bytes]] = await Promise.all([
+    const [[value], [kept = 0]] = await Promise.all([
       context.meta.scan.values([key]),
       context.meta.scan.lengths([`b${id}`]),
     ]);
+    const bytes = Math.max(0, kept - sealBytesOf(context.meta.session.format));
     if (value === undefined || !namesSlice(value, id) || bytes === size) continue;
     // The packer may have moved it between the two looks.
     if (!(await context.meta.scan.apply([['is', key, value]]))) continue;

@@ -7,6 +7,7 @@ import type { Logger } from '../base/log.ts';
 import { sleep } from '../base/sleep.ts';
 import { type Block, parseBlockName } from '../chunk/block-name.ts';
 import { ObjectMissingError, type ObjectStore } from '../chunk/chunks.ts';
+import { codecOf } from '../chunk/codec/framed-block.ts';
 import { DamagedBlockError } from '../chunk/object/store-error.ts';
 import { BlockFetcher } from '../chunk/read/block-fetcher.ts';
 import { withRetry } from '../chunk/retry.ts';
@@ -97,8 +98,8 @@ export class Scrubber {
   constructor(meta: Meta, store: ObjectStore, logger: Logger) {
     this.#meta = meta;
     this.#store = store;
-    const checked = meta.session.format.formatVersion >= 2;
-    this.#fetcher = new BlockFetcher(store, { ...RETRY, downloadParallel: 1, checked }, logger);
+    const codec = codecOf(meta.session.format, undefined);
+    this.#fetcher = new BlockFetcher(store, { ...RETRY, downloadParallel: 1, ...codec }, logger);
   }
 
   async run(state: ScrubState, options: ScrubOptions): Promise<void> {
@@ -151,7 +152,7 @@ export class Scrubber {
   /** What is wrong with a block; undefined when it is sound, 'gone' when it was deleted since it was listed. */
   async #check(block: Block): Promise<string | undefined> {
     try {
-      await this.#fetcher.whole(block);
+      await this.#fetcher.verify(block);
       return undefined;
     } catch (error) {
       const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -2,14 +2,17 @@
  * One walk over all keys of a volume, and one over its objects: what they say, as rows that are sorted outside of memory. What
  * belongs together meets when the rows are joined (judge-names.ts, judge-slices.ts).
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32c } from '../base/crc32c.ts';
 import { readU64 } from '../base/integers.ts';
 import { unpackSliceRecords } from '../base/slice-record.ts';
+import type { VolumeFormat } from '../base/vocabulary.ts';
 import { parseBlockName } from '../chunk/block-name.ts';
 import type { ObjectStore } from '../chunk/chunks.ts';
+import { sealBytesOf } from '../chunk/codec/inline-seal.ts';
 import { withRetry } from '../chunk/retry.ts';
 import { decodeAttr, decodeMember } from '../meta/codec/codec.ts';
 import type { MetaScan } from '../meta/meta.ts';
@@ -97,6 +100,11 @@ export class VolumeWalk {
   objectBytes = 0;
   foreignObjects = 0;
   readonly #inlineSeen = new Set<string>();
+  readonly #sealBytes: number;
+
+  constructor(format: Pick<VolumeFormat, 'encryption'>) {
+    this.#sealBytes = sealBytesOf(format);
+  }
 
   #spool(name: string, width: number): Spool {
     const spool = new Spool(this.directory, name, width);
@@ -205,8 +213,9 @@ export class VolumeWalk {
 
   async #readInline(scan: MetaScan, keys: readonly [string, number][]): Promise<void> {
     const lengths = await scan.lengths(keys.map(([key]) => key));
-    lengths.forEach((bytes, i) => {
-      if (bytes === 0) return;
+    lengths.forEach((kept, i) => {
+      if (kept === 0) return;
+      const bytes = kept - this.#sealBytes;
       const [key, id] = keys[i]!;
       this.sliceFacts.add(id, SLICE_FACT.inline, bytes, 0, 0);
       // Inline slices are few: the budget bounds them.

@@ -14,6 +14,7 @@
  */
 import { crc32c } from '../base/crc32c.ts';
 import { readU64, writeI64 } from '../base/integers.ts';
+import type { VolumeFormat } from '../base/vocabulary.ts';
 import { type Block, blockName } from './block-name.ts';
 import { DamagedBlockError } from './object/store-error.ts';
 
@@ -28,7 +29,15 @@ export interface ByteSpan {
   length: number;
 }
 
-/** Length of the object that holds a block. `checked` is false in volumes of format version 1, which hold bytes alone. */
+/** Length of the object that holds a block in a volume of format 1 (bytes alone) or 2; undefined where its content decides (3). */
+export function objectBytesOf(
+  { formatVersion }: Pick<VolumeFormat, 'formatVersion'>,
+  blockBytes: number,
+): number | undefined {
+  return formatVersion === 3 ? undefined : objectBytes(blockBytes, formatVersion === 2);
+}
+
+/** Length of the object that holds a block, with its checksums or without. */
 export function objectBytes(blockBytes: number, checked: boolean): number {
   return checked ? blockBytes + trailerBytes(blockBytes) : blockBytes;
 }

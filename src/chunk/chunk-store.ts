@@ -68,6 +68,10 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     return reader;
   }
 
+  writeSlice(id: number, data: readonly Buffer[]): Promise<void> {
+    return this.uploader.writeSlice(id, data);
+  }
+
   putSlice(id: number, data: readonly Buffer[]): Promise<void> {
     return this.uploader.putSlice(id, data);
   }
@@ -130,6 +134,7 @@ class BlockChunkStore implements ChunkStore, WriterHost, ReaderHost {
     clearInterval(this.#idleTimer);
     this.#idleTimer = undefined;
     await this.uploader.drained();
+    await this.#options.journal?.close();
     this.#fetcher.close();
     this.cache.clear();
     await this.#store.close();

@@ -7,6 +7,8 @@
  * so, with the driver's last error as cause. What MapSource and CommitSink throw passes through unchanged.
  */
 import type { CommitReply, FileMap, Piece } from '../base/slices.ts';
+import type { FrameCodec } from './codec/framed-block.ts';
+import type { Journal } from './write/journal.ts';
 
 export interface ByteRange {
   offset: number;
@@ -161,6 +163,12 @@ export interface ChunkOptions {
   readaheadBytesMax: number;
   /** Blocks carry checksums, which are checked on every read (format version 2 and later). */
   checked: boolean;
+  /** Blocks are compressed or encrypted (format version 3). */
+  codec?: FrameCodec | undefined;
+  /** Write-back: takes blocks before the store does. Closed with the store. */
+  journal?: Journal | undefined;
+  /** Where a slice that the store lacks waits to be uploaded: another client's journal. */
+  whereIs?: ((sliceId: number) => Promise<string | undefined>) | undefined;
 }
 
 /** The data layer of a process. One budget for all write buffers, one block cache, bounded parallel requests. */
@@ -169,6 +177,8 @@ export interface ChunkStore {
   writer(ino: number, sink: CommitSink): FileWriter;
   /** A new read pipeline; it hears of commits of this process's writers to the same inode. */
   reader(ino: number, source: MapSource): FileReader;
+  /** Stores one whole slice that somebody waits for: in the journal where there is one. @throws as putSlice(). */
+  writeSlice(id: number, data: readonly Buffer[]): Promise<void>;
   /**
    * Puts one whole slice (<= CHUNK_BYTES) as its blocks; used by the packer and by compaction. Durable when it resolves.
    * @throws FsError ENOSPC, EDQUOT, EROFS, EIO: some blocks may be there.

@@ -112,6 +112,7 @@ function tryOnce<T>(
 }
 
 function isFinal(error: unknown, tries: number): boolean {
+  if (isFsError(error)) return true; // Not the store's: a key is missing.
   if (error instanceof DamagedBlockError) return tries >= DAMAGED_RETRIES;
   return error instanceof StoreError && !error.retryable;
 }

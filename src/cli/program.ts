@@ -21,6 +21,9 @@ import { infoCommand } from './commands/info.ts';
 import { limitCommand } from './commands/limit.ts';
 import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
+import { pendingCommand } from './commands/pending.ts';
+import { recoverCommand } from './commands/recover.ts';
+import { rekeyCommand } from './commands/rekey.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { scrubCommand } from './commands/scrub.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -49,6 +52,9 @@ const COMMANDS: readonly CommandSpec[] = [
   backupCommand,
   limitCommand,
   scrubCommand,
+  rekeyCommand,
+  pendingCommand,
+  recoverCommand,
   trashCommand,
   restoreCommand,
   userAddCommand,

@@ -32,7 +32,7 @@ const BATCH = 1_000;
 /** Hashes and sorted sets read side by side: most are small. */
 const TABLES_AT_ONCE = 16;
 /** Keys of sessions: nobody has the volume open when a dump is loaded. */
-const LEFT_OUT = /^(ses$|ses:|open:|lease:|shared$|sync$)/;
+const LEFT_OUT = /^(ses$|ses:|open:|lease:|shared$|pend$|sync$)/;
 const KEPT = /^os(\d+)$/;
 /** Type by name (docs/FORMAT.md). What is no string and no hash is a sorted set. */
 const STRINGS = /^(fmt|i\d+|l\d+|a\d+|s\d+:\d+|b\d+|done:.*)$/s;

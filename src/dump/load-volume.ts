@@ -35,9 +35,9 @@ const INODES_SKIPPED = 2 ** 32;
 export async function loadVolume(url: string, bytes: AsyncIterable<Buffer>, options: LoadOptions): Promise<LoadReport> {
   const records = decodeDump(bytes);
   const header = (await records.next()).value as DumpHeader;
-  if (header.format.formatVersion > 2) {
+  if (header.format.formatVersion > 3) {
     throw new UserError(
-      `the dump is of a volume of format ${header.format.formatVersion}; this janusfs knows formats 1 and 2, use a newer one`,
+      `the dump is of a volume of format ${header.format.formatVersion}; this janusfs knows formats 1 to 3, use a newer one`,
     );
   }
   const target = await loadTarget(url, { logger: options.logger, force: options.force });

@@ -244,6 +244,10 @@ export interface MetaUpkeep {
   packEnd(packId: number): Promise<void>;
   /** Frees content of inodes whose grace is over; bounded per call. Answers how many inodes went and whether more wait. */
   reap(limit: number): Promise<{ reaped: number; more: boolean }>;
+  /** Write-back: slices whose bytes are in the journal at `place` only, and slices that are in the store now. One script. */
+  changePending(place: string, waiting: readonly number[], settled: readonly number[]): Promise<void>;
+  /** The journal that a slice waits in. */
+  pendingPlace(sliceId: number): Promise<string | undefined>;
   /**
    * Takes what was removed before a time out of the trash, server milliseconds; undefined: before as long ago as the volume keeps it.
    * Answers how many files went and whether there is more.

@@ -2,6 +2,7 @@
 import type { Meta } from './meta.ts';
 import { BucketScripts } from './ops/bucket-scripts.ts';
 import { DataScripts } from './ops/data-scripts.ts';
+import { InlineBytes } from './ops/inline-bytes.ts';
 import { NameScripts } from './ops/name-scripts.ts';
 import { ObjectScripts } from './ops/object-scripts.ts';
 import { UpkeepScripts } from './ops/upkeep-scripts.ts';
@@ -21,12 +22,13 @@ export async function openMeta(url: string, options: OpenOptions): Promise<Meta>
 /** The facets over a joined volume. */
 export function metaOf(joined: JoinedVolume): Meta {
   const { session, durability, events, inline } = joined;
+  const bytes = new InlineBytes(session.format.encryption !== undefined, joined.seal);
   const { engine } = session;
   let closed: Promise<void> | undefined;
   return {
     names: new NameScripts(engine),
-    data: new DataScripts(engine, inline, events),
-    objects: new ObjectScripts(engine, inline),
+    data: new DataScripts(engine, inline, events, bytes),
+    objects: new ObjectScripts(engine, inline, bytes),
     buckets: new BucketScripts(engine),
     uploads: new UploadScripts(engine),
     users: new UserScripts(engine),

@@ -220,11 +220,11 @@ test(
     await refused(pieces(newer), /version 2 \(made by janusfs 9\.0\.0\).*use a newer one/);
     const future = new DumpEncoder().header({
       dumpVersion: 1,
-      format: { ...format, formatVersion: 3 },
+      format: { ...format, formatVersion: 4 },
       beganMs: 1,
       version: '9',
     });
-    await refused(pieces(future), /volume of format 3/);
+    await refused(pieces(future), /volume of format 4/);
     const packed = gzipSync(good);
     await refused(gunzip(Readable.from([packed.subarray(0, packed.length / 2)])), /ends early/);
     packed[packed.length >> 1]! ^= 0x55;

@@ -30,6 +30,8 @@ const OWNERS: Record<string, string | readonly string[]> = {
   'hash-wasm': 'base',
   '@node-rs/crc32': 'base',
   undici: 'chunk',
+  'lz4-napi': 'chunk',
+  '@bokuweb/zstd-wasm': 'chunk',
   '@aws-sdk/credential-providers': 'chunk',
   '@aws-sdk/client-s3': 'chunk',
   fastify: 's3api',

@@ -29,6 +29,14 @@ export class StoreError extends Error {
   }
 }
 
+/** A block is not in the store yet: it waits in another client's journal (write-back). */
+export class PendingBlockError extends StoreError {
+  constructor(key: string, place: string) {
+    super(`object ${key} waits in the journal ${place}`, { retryable: true });
+    this.name = 'PendingBlockError';
+  }
+}
+
 /** A block came back otherwise than it was stored: torn, damaged, under a wrong name, or still being replaced. */
 export class DamagedBlockError extends Error {
   /** What is wrong with it. */

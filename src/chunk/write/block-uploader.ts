@@ -2,10 +2,12 @@ import { failpoints } from '../../base/failpoints.ts';
 import { Semaphore } from '../../base/limits.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
 import { encodeTrailer } from '../block-format.ts';
-import { blockBytesAt, blockCount, blockName } from '../block-name.ts';
+import { type Block, blockBytesAt, blockCount, blockName } from '../block-name.ts';
 import type { ObjectStore } from '../chunks.ts';
+import type { FrameCodec } from '../codec/framed-block.ts';
 import type { BlockCache } from '../read/block-cache.ts';
 import { withRetry } from '../retry.ts';
+import type { Journal } from './journal.ts';
 
 export interface UploadOptions {
   /** How long one request is tried, ms. */
@@ -13,6 +15,10 @@ export interface UploadOptions {
   uploadParallel: number;
   /** Blocks carry checksums (format version 2 and later). */
   checked: boolean;
+  /** Blocks are compressed or encrypted (format version 3). */
+  codec?: FrameCodec | undefined;
+  /** Takes blocks that somebody waits for (write-back). */
+  journal?: Journal | undefined;
 }
 
 /** Puts blocks with their checksums into the store: bounded in parallel, retried, and into the cache when they are there. */
@@ -42,21 +48,33 @@ export class BlockUploader {
     parts: readonly Buffer[],
     signal?: AbortSignal,
   ): Promise<void> {
-    const put = this.#put(sliceId, blockIndex, blockBytes, parts, signal);
+    return this.#tracked(this.#put(sliceId, blockIndex, blockBytes, parts, this.#options.journal, signal));
+  }
+
+  #tracked(put: Promise<void>): Promise<void> {
     const done = (): boolean => this.#inFlight.delete(put);
     this.#inFlight.add(put);
     put.then(done, done);
     return put;
   }
 
-  /** Stores a whole slice, its blocks in parallel. @throws as putBlock, after every block has settled. */
-  async putSlice(sliceId: number, parts: readonly Buffer[]): Promise<void> {
+  /** Stores a whole slice, its blocks in parallel, as putBlock does. @throws as putBlock, after every block has settled. */
+  writeSlice(sliceId: number, parts: readonly Buffer[]): Promise<void> {
+    return this.#putAll(sliceId, parts, this.#options.journal);
+  }
+
+  /** The same, past any journal. */
+  putSlice(sliceId: number, parts: readonly Buffer[]): Promise<void> {
+    return this.#putAll(sliceId, parts, undefined);
+  }
+
+  async #putAll(sliceId: number, parts: readonly Buffer[], journal: Journal | undefined): Promise<void> {
     const sliceBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const cursor = new PartCursor(parts);
     const puts: Promise<void>[] = [];
     for (let index = 0; index < blockCount(sliceBytes); index++) {
       const blockBytes = blockBytesAt(sliceBytes, index);
-      puts.push(this.putBlock(sliceId, index, blockBytes, cursor.take(blockBytes)));
+      puts.push(this.#tracked(this.#put(sliceId, index, blockBytes, cursor.take(blockBytes), journal, undefined)));
     }
     const failed = (await Promise.allSettled(puts)).find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
@@ -72,25 +90,32 @@ export class BlockUploader {
     blockIndex: number,
     blockBytes: number,
     parts: readonly Buffer[],
+    journal: Journal | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     await this.#slots.acquire();
     try {
       signal?.throwIfAborted();
       const key = blockName(sliceId, blockIndex, blockBytes);
-      const object = this.#options.checked
-        ? [...parts, encodeTrailer({ sliceId, index: blockIndex, blockBytes }, parts)]
-        : parts;
+      const object = await this.#encode({ sliceId, index: blockIndex, blockBytes }, parts);
       failpoints?.pass('put block');
-      await withRetry('put', this.#options, signal, (attempt) =>
-        this.#store.put(key, object, attempt.signal, attempt.progress),
-      );
+      if (!(await journal?.put(key, sliceId, object))) {
+        await withRetry('put', this.#options, signal, (attempt) =>
+          this.#store.put(key, object, attempt.signal, attempt.progress),
+        );
+      }
       failpoints?.pass('stored block');
     } finally {
       this.#slots.release();
     }
     this.uploads++;
     this.#cache.offer(sliceId, blockIndex, parts);
+  }
+
+  #encode(block: Block, parts: readonly Buffer[]): readonly Buffer[] | Promise<readonly Buffer[]> {
+    const { codec, checked } = this.#options;
+    if (codec !== undefined) return codec.encode(block, parts);
+    return checked ? [...parts, encodeTrailer(block, parts)] : parts;
   }
 }
 

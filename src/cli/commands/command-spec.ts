@@ -50,6 +50,10 @@ export const DATA_SETTINGS = [
   'retryTime',
   'idleFlush',
   'lease',
+  'writeback',
+  'writebackSize',
+  'keyFile',
+  'keyCommand',
 ] as const;
 export const MOUNT_SETTINGS = ['fuseDriver', 'fuseTransport', 'allowOther'] as const;
 export const GATEWAY_SETTINGS = ['listen', 'region', 'domain', 'requests'] as const;

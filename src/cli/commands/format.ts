@@ -1,7 +1,9 @@
 import { UserError } from '../../base/errors.ts';
 import { loggerFor } from '../service/logger.ts';
 import { credentialsFromEnvironment, generateCredentials, SUPERUSER } from '../volume/credentials.ts';
+import { parseCodec } from '../volume/new-codec.ts';
 import { requireUrl, withPassword } from '../volume/volume-argument.ts';
+import { KEY_SETTINGS, keySourceOf } from '../volume/volume-key.ts';
 import { COMMON_SETTINGS, defineCommand } from './command-spec.ts';
 import { parseLimits } from './limit.ts';
 
@@ -17,8 +19,13 @@ export const formatCommand = defineCommand({
     { flags: '--if-missing', text: 'succeed without a change when the volume exists' },
     { flags: '--capacity <SIZE>', text: 'limit of what all files take together; `janusfs limit` changes it' },
     { flags: '--inodes <N>', text: 'limit of files and directories' },
+    { flags: '--compress <zstd|lz4>', text: 'compress blocks; cannot be changed later' },
+    {
+      flags: '--encrypt',
+      text: 'encrypt blocks and small files with a key that only the given key opens; cannot be changed later',
+    },
   ],
-  settings: ['store', ...COMMON_SETTINGS],
+  settings: ['store', ...KEY_SETTINGS, ...COMMON_SETTINGS],
   async run(call) {
     const url = withPassword(requireUrl(call.args[0]), call.env);
     const { store } = call.settings;
@@ -27,9 +34,16 @@ export const formatCommand = defineCommand({
     const limits = parseLimits(call.options);
     const root = given ?? generateCredentials();
     const { makeVolume } = await import('../volume/make-volume.ts');
+    const codec = parseCodec(call.options, keySourceOf(call.settings, call.env));
     const made = await makeVolume(
       url,
-      { store, root, owner: SUPERUSER, ...(limits === undefined ? {} : { limits }) },
+      {
+        store,
+        root,
+        owner: SUPERUSER,
+        ...(limits === undefined ? {} : { limits }),
+        ...(codec === undefined ? {} : { codec }),
+      },
       loggerFor(call.settings),
       new AbortController().signal,
     );

@@ -5,7 +5,8 @@ import { openStore } from '../../chunk/object/open-store.ts';
 import { startProgress } from '../progress.ts';
 import { stoppable } from '../service/stoppable.ts';
 import { claimStore, isEmptyVolume } from '../volume/store-marker.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
+import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../volume/tool-volume.ts';
+import { KEY_SETTINGS, keySourceOf } from '../volume/volume-key.ts';
 import { defineCommand } from './command-spec.ts';
 import { ageMs, DEFAULT_AGE } from './fsck.ts';
 
@@ -25,13 +26,14 @@ export const gcCommand = defineCommand({
     },
     { flags: '--json', text: 'print JSON' },
   ],
-  settings: TOOL_SETTINGS,
+  settings: [...TOOL_SETTINGS, ...KEY_SETTINGS],
   async run(call) {
     const { age, live, json } = call.options;
     const percent = live === undefined ? DEFAULT_LIVE_PERCENT : Number(live);
     if (!(percent >= 0 && percent <= 90)) throw new UserError(`--live ${live} is no percentage of 0 to 90`, 2);
     const options = { delete: call.options.delete !== undefined, ageMs: ageMs(age), liveShare: percent / 100 };
-    await withVolume(call, call.args[0], async (volume) => {
+    const key = keySourceOf(call.settings, call.env);
+    const task = async (volume: ToolVolume): Promise<void> => {
       const { collectGarbage } = await import('../../check/collect-garbage.ts');
       const store = await openStore(volume.store, { create: false });
       const bar = startProgress('gc');
@@ -39,7 +41,12 @@ export const gcCommand = defineCommand({
         const report = await stoppable(async (signal) => {
           await claimStore(store, volume.meta.session.format, signal, () => isEmptyVolume(volume.meta));
           const progress = (_step: string, fraction: number): void => bar.update(fraction);
-          return collectGarbage(volume.meta, store, volume.logger, { ...options, signal, progress });
+          return collectGarbage(volume.meta, store, volume.logger, {
+            ...options,
+            ...packsOf(volume),
+            signal,
+            progress,
+          });
         });
         bar.stop();
         process.stdout.write(`${json === undefined ? formatReport(report, options.delete) : JSON.stringify(report)}\n`);
@@ -47,9 +54,18 @@ export const gcCommand = defineCommand({
         bar.stop();
         await store.close();
       }
-    });
+    };
+    await withVolume(call, call.args[0], task, key);
   },
 });
+
+/** Packs hold what is encrypted: without the key they stay as they are. */
+function packsOf({ meta, dataKey }: ToolVolume): { dataKey?: Buffer; liveShare?: number } {
+  if (dataKey !== undefined) return { dataKey };
+  if (meta.session.format.encryption === undefined) return {};
+  process.stderr.write('janusfs: half-dead packs are left alone: the volume is encrypted, and its key was not given\n');
+  return { liveShare: -1 };
+}
 
 function formatReport(report: GcReport, deleted: boolean): string {
   const { objects, objectBytes, orphans, orphanBytes, youngOrphans, packs, packDeadBytes } = report;

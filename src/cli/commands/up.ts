@@ -22,7 +22,9 @@ import {
   credentialsFromEnvironment,
   keptCredentials,
 } from '../volume/credentials.ts';
+import { parseCodec } from '../volume/new-codec.ts';
 import { socketUrl } from '../volume/volume-argument.ts';
+import { keySourceOf } from '../volume/volume-key.ts';
 import {
   COMMON_SETTINGS,
   type CommandCall,
@@ -57,6 +59,13 @@ export const upCommand = defineCommand({
     'JANUSFS_ACCESS_KEY=me JANUSFS_SECRET_KEY=my-secret-key janusfs up',
     'janusfs up --background && janusfs status',
   ],
+  options: [
+    { flags: '--compress <zstd|lz4>', text: 'of a new volume: compress blocks' },
+    {
+      flags: '--encrypt',
+      text: 'of a new volume: encrypt blocks and small files with a key that only the given key opens',
+    },
+  ],
   settings: SETTINGS,
   async run(call: UpCall) {
     const { settings } = call;
@@ -64,6 +73,7 @@ export const upCommand = defineCommand({
     // Usage errors are reported before anything is started or created.
     parseListenAddress(settings.listen);
     credentialsFromEnvironment(call.env);
+    parseCodec(call.options, keySourceOf(settings, call.env));
     if (`${settings.data}/`.startsWith(`${settings.mount}/`)) {
       throw new UserError(`the data directory ${settings.data} must not lie on the mount ${settings.mount}`, 2);
     }
@@ -106,6 +116,8 @@ async function serve(
   );
   const volume = await volumeOf(directory, redis.socketPath, settings.volume, isGiven);
   const fromEnvironment = credentialsFromEnvironment(call.env);
+  const key = keySourceOf(settings, call.env);
+  const codec = parseCodec(call.options, key);
   const { keepFrontendsOpen } = await import('../service/keep-frontends-open.ts');
   const frontends = await keepFrontendsOpen(
     {
@@ -113,6 +125,8 @@ async function serve(
       kind: 'up',
       embeddedLog: directory.redis,
       embeddedStore: directory.storeUrl,
+      key,
+      ...(codec === undefined ? {} : { codec }),
       root:
         fromEnvironment ?? (await keptCredentials(directory.credentials, () => rootInRedis(redis.socketPath, volume))),
       settings,

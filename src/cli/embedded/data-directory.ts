@@ -9,7 +9,6 @@
  *     DIR/ballast       room for a start on a full disk (ballast.ts)
  *     DIR/janusfs.log   log of a --background process
  */
-import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { makeDirectory, replaceFile } from '../../base/durable-file.ts';
 import { UserError } from '../../base/errors.ts';
 import { endDeadMount } from '../../fuse/mount/mount-point.ts';
 import { isVolumeName } from '../../meta/redis/redis-url.ts';
+import { tryLock } from '../service/file-lock.ts';
 import { isRunning } from '../service/process-identity.ts';
 
 /** Time in which a killed process is gone once its mount has ended. */
@@ -63,13 +63,13 @@ export function makeDataDirectory(directory: DataDirectory): void {
  */
 export async function lockDataDirectory(directory: DataDirectory): Promise<() => void> {
   const path = join(directory.path, 'lock');
-  const unlock = tryLock(path);
+  const unlock = tryHold(path);
   if (unlock !== undefined) return unlock;
   const { pid, mountPoint } = holder(path);
   if (pid !== undefined && !isRunning(pid)) {
     if (mountPoint !== undefined) await endDeadMount(mountPoint);
     for (const deadline = performance.now() + DEAD_HOLDER_MS_MAX; performance.now() < deadline; await delay(50)) {
-      const unlockLate = tryLock(path);
+      const unlockLate = tryHold(path);
       if (unlockLate !== undefined) return unlockLate;
     }
   }
@@ -80,25 +80,10 @@ export async function lockDataDirectory(directory: DataDirectory): Promise<() =>
 }
 
 /** Undefined when the lock is held. */
-function tryLock(path: string): (() => void) | undefined {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'a+', 0o600);
-  } catch (error) {
-    throw new UserError(`cannot open ${path}: ${(error as Error).message}`, 1, { cause: error });
-  }
-  // Node has no flock(2). The lock belongs to the open file description, which flock(1) inherits and locks: it stays
-  // ours when flock(1) has ended.
-  const flock = spawnSync('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', descriptor], timeout: 30_000 });
-  if (flock.status === 0) {
-    recordHolder(path);
-    return () => closeSync(descriptor);
-  }
-  closeSync(descriptor);
-  if (flock.error !== undefined) {
-    throw new UserError(`cannot lock ${path}: ${flock.error.message} (flock is part of util-linux)`, 1);
-  }
-  return undefined;
+function tryHold(path: string): (() => void) | undefined {
+  const unlock = tryLock(path);
+  if (unlock !== undefined) recordHolder(path);
+  return unlock;
 }
 
 /** Length of the lock file's first line, which holds the process number. */

@@ -6,8 +6,12 @@ import type { Logger } from '../../base/log.ts';
 import type { User } from '../../base/vocabulary.ts';
 import { ScrubJob } from '../../check/scrub-blocks.ts';
 import { createChunkStore } from '../../chunk/chunk-store.ts';
+import type { ObjectStore } from '../../chunk/chunks.ts';
+import type { KeySource } from '../../chunk/codec/data-key.ts';
+import { codecOf } from '../../chunk/codec/framed-block.ts';
 import { diskRoomOf } from '../../chunk/object/file-store.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
+import type { Journal } from '../../chunk/write/journal.ts';
 import type { Settings } from '../../config.ts';
 import { CopyJob } from '../../dump/copy-plan.ts';
 import type { FuseMount } from '../../fuse/mount/fuse-mount.ts';
@@ -24,8 +28,11 @@ import { endpointUrl, type ListenAddress } from '../commands/listen-address.ts';
 import { readVersion } from '../commands/version.ts';
 import { type Credentials, currentOwner, generateCredentials, rootUser, SUPERUSER } from '../volume/credentials.ts';
 import { makeVolume } from '../volume/make-volume.ts';
+import type { NewCodec } from '../volume/new-codec.ts';
 import { claimStore, isEmptyVolume } from '../volume/store-marker.ts';
 import { withoutPassword } from '../volume/volume-argument.ts';
+import { sealWith } from '../volume/volume-key.ts';
+import { openJournal } from '../volume/write-back.ts';
 import { registerMount } from './mount-registry.ts';
 import type { Teardown } from './teardown.ts';
 
@@ -56,6 +63,10 @@ export interface FrontendsRequest {
   embeddedLog?: string;
   /** Where the blocks of an embedded volume are: formatted over it when there is no volume yet. */
   embeddedStore?: string;
+  /** Opens an encrypted volume. */
+  key: KeySource | undefined;
+  /** What a new embedded volume is made with. */
+  codec?: NewCodec;
   /** Root's S3 keys, when they are given rather than the volume's. */
   root: Credentials | undefined;
   settings: Settings<(typeof DATA_SETTINGS)[number]>;
@@ -115,11 +126,16 @@ async function openFileSystem(
   const owner = embeddedStore === undefined ? SUPERUSER : currentOwner();
   if (embeddedStore !== undefined) {
     const isLogged = embeddedLog !== undefined ? { embeddedLog } : {};
-    const wanted = { store: embeddedStore, root: root ?? generateCredentials(), owner, ...isLogged };
+    const codec = request.codec === undefined ? {} : { codec: request.codec };
+    const wanted = { store: embeddedStore, root: root ?? generateCredentials(), owner, ...isLogged, ...codec };
     await makeVolume(url, wanted, logger, stop);
   }
+  let dataKey: Buffer | undefined;
   const meta = await openMeta(url, {
     logger,
+    sealFor: sealWith(request.key, (unlocked) => {
+      dataKey = unlocked;
+    }),
     kind: request.kind,
     version: readVersion(),
     leaseMs: settings.lease,
@@ -129,6 +145,7 @@ async function openFileSystem(
   if (root !== undefined) await setRoot(meta, rootUser(root, owner));
   // The data directory may have been moved since it was formatted.
   const store = await openStore(embeddedStore ?? meta.session.format.store, { create: false });
+  const journal = await writeBack(meta, store, settings, logger, teardown);
   const chunks = createChunkStore(
     store,
     {
@@ -139,7 +156,9 @@ async function openFileSystem(
       retryMs: settings.retryTime,
       idleFlushMs: settings.idleFlush,
       readaheadBytesMax: settings.readahead,
-      checked: meta.session.format.formatVersion >= 2,
+      ...codecOf(meta.session.format, dataKey),
+      journal,
+      whereIs: (sliceId) => meta.upkeep.pendingPlace(sliceId),
     },
     logger,
   );
@@ -153,6 +172,25 @@ async function openFileSystem(
   const scrub = new JobLoop(new ScrubJob(meta, store, logger), logger);
   teardown.add('scrub', () => scrub.stop());
   return { meta, vfs };
+}
+
+/** The journal, when one is asked for; its lock goes after everything that writes. */
+async function writeBack(
+  meta: Meta,
+  store: ObjectStore,
+  settings: FrontendsRequest['settings'],
+  logger: Logger,
+  teardown: Teardown,
+): Promise<Journal | undefined> {
+  if (settings.writeback === undefined) return undefined;
+  await claimStore(store, meta.session.format, new AbortController().signal, () => isEmptyVolume(meta));
+  const { journal, unlock } = await openJournal(meta, store, logger, {
+    directory: settings.writeback,
+    maxBytes: settings.writebackSize,
+    uploadParallel: settings.uploads,
+  });
+  teardown.add('journal', async () => unlock());
+  return journal;
 }
 
 /** Makes the given keys root's, when they are not already. */

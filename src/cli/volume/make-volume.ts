@@ -1,9 +1,12 @@
+import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { VolumeFormat } from '../../base/vocabulary.ts';
+import type { Compression, VolumeFormat, WrappedKey } from '../../base/vocabulary.ts';
+import { newDataKey, wrapKey } from '../../chunk/codec/data-key.ts';
 import { openStore } from '../../chunk/object/open-store.ts';
 import { syncLog } from '../../meta/redis/durability.ts';
 import { formatVolume, readVolumeFormat } from '../../meta/volume/format-volume.ts';
 import { type Credentials, type Owner, rootUser } from './credentials.ts';
+import type { NewCodec } from './new-codec.ts';
 import { checkNewStore, claimStore } from './store-marker.ts';
 
 export interface NewVolume {
@@ -11,8 +14,28 @@ export interface NewVolume {
   root: Credentials;
   owner: Owner;
   limits?: { maxBytes?: number; maxInodes?: number };
+  codec?: NewCodec;
   /** Directory of our own redis-server's log. */
   embeddedLog?: string;
+}
+
+async function codecFields({
+  compress,
+  encrypt,
+}: NewCodec): Promise<{ compress?: Compression; encryption?: WrappedKey }> {
+  return {
+    ...(compress === undefined ? {} : { compress }),
+    ...(encrypt === undefined ? {} : { encryption: await wrapKey(newDataKey(), encrypt) }),
+  };
+}
+
+/** A volume that is there stays as it was made. @throws UserError when something else is asked for. */
+function checkCodec(existing: VolumeFormat, wanted: NewCodec | undefined): void {
+  if (wanted === undefined) return;
+  const is = `${existing.compress ?? 'not compressed'}, ${existing.encryption === undefined ? 'not encrypted' : 'encrypted'}`;
+  if (existing.compress === wanted.compress && (existing.encryption === undefined) === (wanted.encrypt === undefined))
+    return;
+  throw new UserError(`the volume '${existing.name}' is there and is ${is}; that is decided when it is made`);
 }
 
 /**
@@ -28,7 +51,10 @@ export async function makeVolume(
   stop: AbortSignal,
 ): Promise<{ format: VolumeFormat; isNew: boolean }> {
   const existing = await readVolumeFormat(url, { logger });
-  if (existing !== undefined) return { format: existing, isNew: false };
+  if (existing !== undefined) {
+    checkCodec(existing, wanted.codec);
+    return { format: existing, isNew: false };
+  }
   const store = await openStore(wanted.store, { create: true });
   try {
     const isOurs = wanted.embeddedLog !== undefined;
@@ -38,6 +64,7 @@ export async function makeVolume(
       store: wanted.store,
       users: [rootUser(wanted.root, wanted.owner)],
       ...(wanted.limits === undefined ? {} : { limits: wanted.limits }),
+      ...(await codecFields(wanted.codec ?? {})),
       rootUid: wanted.owner.uid,
       rootGid: wanted.owner.gid,
     });

@@ -1,6 +1,7 @@
 /** The volume for a command that looks or changes something and ends: by URL, or by data directory. */
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import type { KeySource } from '../../chunk/codec/data-key.ts';
 import type { Settings } from '../../config.ts';
 import type { Meta } from '../../meta/meta.ts';
 import type { CommandCall } from '../commands/command-spec.ts';
@@ -18,6 +19,7 @@ import { hasLog } from '../embedded/redis-log/prepare-log.ts';
 import { loggerFor } from '../service/logger.ts';
 import { Teardown } from '../service/teardown.ts';
 import { requireUrl, socketUrl, withPassword } from './volume-argument.ts';
+import { sealWith } from './volume-key.ts';
 
 /** Settings such a command takes. */
 export const TOOL_SETTINGS = ['data', 'logLevel', 'debug'] as const;
@@ -31,6 +33,8 @@ export interface ToolVolume {
   /** URL of the object store as it is reached from here. */
   store: string;
   logger: Logger;
+  /** Of an encrypted volume whose key was given. */
+  dataKey: Buffer | undefined;
 }
 
 interface ToolCall extends Pick<CommandCall<never>, 'isGiven' | 'env'> {
@@ -39,13 +43,14 @@ interface ToolCall extends Pick<CommandCall<never>, 'isGiven' | 'env'> {
 
 /**
  * Opens the volume, runs `task`, and closes it again. An embedded volume that is not up is started for that time.
- * @param url the command's argument; left out, --data (or its default) counts.
+ * @param url the command's argument; left out, --data (or its default) counts. @param key for a command that reads or writes content.
  * @throws UserError when there is no such volume.
  */
 export async function withVolume(
   call: ToolCall,
   url: string | undefined,
   task: (volume: ToolVolume) => Promise<void>,
+  key?: KeySource,
 ): Promise<void> {
   const { settings } = call;
   if (url !== undefined && call.isGiven('data')) {
@@ -66,15 +71,23 @@ export async function withVolume(
             store: undefined,
           };
     const { openMeta } = await import('../../meta/open-meta.ts');
+    let dataKey: Buffer | undefined;
     const meta = await openMeta(place.url, {
       logger,
+      ...(key === undefined
+        ? {}
+        : {
+            sealFor: sealWith(key, (unlocked) => {
+              dataKey = unlocked;
+            }),
+          }),
       kind: 'tool',
       version: readVersion(),
       ...(place.embeddedLog === undefined ? {} : { durability: { kind: 'local-aof', dir: place.embeddedLog } }),
     });
     teardown.add('metadata session', () => meta.close());
     const store = place.store ?? meta.session.format.store;
-    await task({ meta, data: place.data, served: place.served, store, logger });
+    await task({ meta, data: place.data, served: place.served, store, logger, dataKey });
   } finally {
     await teardown.close();
   }

@@ -16,6 +16,7 @@ import {
   reserveSlices,
   seek,
 } from '../schema/content-schemas.ts';
+import type { InlineBytes } from './inline-bytes.ts';
 import type { InlineLedger } from './inline-ledger.ts';
 
 /** Chunks of one readMap: bounds the script and its reply. */
@@ -28,10 +29,12 @@ export class DataScripts implements MetaData {
   readonly #engine: Engine;
   readonly #inline: InlineLedger;
   readonly #events: VolumeEvents;
+  readonly #bytes: InlineBytes;
 
-  constructor(engine: Engine, inline: InlineLedger, events: VolumeEvents) {
+  constructor(engine: Engine, inline: InlineLedger, events: VolumeEvents, bytes: InlineBytes) {
     this.#engine = engine;
     this.#inline = inline;
+    this.#bytes = bytes;
     this.#events = events;
   }
 
@@ -39,22 +42,33 @@ export class DataScripts implements MetaData {
     return this.#inline.fill;
   }
 
-  readMap(ino: Ino, chunkIndex: number, count: number, inlineBytesMax: number): Promise<{ attr: Attr; map: FileMap }> {
-    return this.#engine.read(readMap, { ino, chunkIndex, count: Math.min(count, MAP_CHUNKS_MAX), inlineBytesMax });
+  async readMap(
+    ino: Ino,
+    chunkIndex: number,
+    count: number,
+    inlineBytesMax: number,
+  ): Promise<{ attr: Attr; map: FileMap }> {
+    const chunks = Math.min(count, MAP_CHUNKS_MAX);
+    const reply = await this.#engine.read(readMap, { ino, chunkIndex, count: chunks, inlineBytesMax });
+    this.#bytes.openMap(reply.map);
+    return reply;
   }
 
   async readInline(ids: number[]): Promise<(Buffer | undefined)[]> {
     const found: (Buffer | undefined)[] = [];
     for (let from = 0; from < ids.length; from += INLINE_READ_MAX) {
       const some = await this.#engine.read(readInline, { ids: ids.slice(from, from + INLINE_READ_MAX) });
-      for (const bytes of some.found) found.push(bytes ?? undefined);
+      for (const bytes of some.found) found.push(bytes === null ? undefined : this.#bytes.open(bytes));
     }
     return found;
   }
 
   async commit(request: CommitRequest): Promise<CommitReply & { attr: Attr }> {
     const { ino, pieces } = request;
-    const { attr, offset, inlineTotal, inlineIds, counts } = await this.#engine.mutate(commit, request);
+    const { attr, offset, inlineTotal, inlineIds, counts } = await this.#engine.mutate(commit, {
+      ...request,
+      pieces: this.#bytes.sealed(pieces),
+    });
     this.#inline.noteTotal(inlineTotal);
     this.#inline.noteStored(ino, pieces, inlineIds, Math.max(offset, 0));
     this.#events.emit('recordsAppended', { ino, counts });

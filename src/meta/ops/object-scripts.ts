@@ -18,6 +18,7 @@ import type { Argument } from '../redis/connection.ts';
 import type { Engine } from '../redis/engine.ts';
 import { getS3, list, publish, remove, setS3, walk } from '../schema/object-schemas.ts';
 import type { ResponseOf } from '../schema/script-schema.ts';
+import type { InlineBytes } from './inline-bytes.ts';
 import type { InlineLedger } from './inline-ledger.ts';
 
 const LIST_LIMIT_MAX = 1_000;
@@ -29,21 +30,29 @@ export class ObjectScripts implements MetaObjects {
   readonly #engine: Engine;
   readonly #inline: InlineLedger;
 
-  constructor(engine: Engine, inline: InlineLedger) {
+  readonly #bytes: InlineBytes;
+
+  constructor(engine: Engine, inline: InlineLedger, bytes: InlineBytes) {
     this.#engine = engine;
     this.#inline = inline;
+    this.#bytes = bytes;
   }
 
   async walk(request: WalkRequest): Promise<WalkReply> {
     const { path } = request;
     if (path.components.length === 0 && !path.directory) throw new FsError('ENOENT', 'walk', 'an empty key');
-    return await this.#engine.read(walk, request);
+    const reply = await this.#engine.read(walk, request);
+    this.#bytes.openMap(reply.map);
+    return reply;
   }
 
   async publish(request: PublishRequest): Promise<PublishReply> {
     const { path, content } = request;
     if (path.components.length === 0) throw new FsError('EINVAL', 'publish', 'an empty key');
-    const { inlineTotal, inlineIds, ...published } = await this.#engine.mutate(publish, request);
+    const { inlineTotal, inlineIds, ...published } = await this.#engine.mutate(publish, {
+      ...request,
+      content: content.kind === 'pieces' ? { ...content, pieces: this.#bytes.sealed(content.pieces) } : content,
+    });
     this.#inline.noteTotal(inlineTotal);
     if (content.kind === 'pieces') this.#inline.noteStored(published.attr.ino, content.pieces, inlineIds, 0);
     return published;

@@ -6,6 +6,7 @@ import type { Ino } from '../../base/vocabulary.ts';
 import type { MetaUpkeep } from '../meta.ts';
 import type { Engine } from '../redis/engine.ts';
 import {
+  compareAndWrite,
   deadSlices,
   forgetSlices,
   inlineAlive,
@@ -79,6 +80,19 @@ export class UpkeepScripts implements MetaUpkeep {
     const reaped = await this.#engine.mutate(reap, { limit, recordsMax: REAP_RECORDS_MAX });
     this.#inline.noteTotal(reaped.inlineTotal);
     return { reaped: reaped.reaped, more: reaped.more };
+  }
+
+  async changePending(place: string, waiting: readonly number[], settled: readonly number[]): Promise<void> {
+    const steps = [
+      ...waiting.flatMap((id) => ['set-field', 'pend', id, place]),
+      ...settled.flatMap((id) => ['delete-field', 'pend', id, '']),
+    ];
+    if (steps.length > 0) await this.#engine.mutate(compareAndWrite, { steps });
+  }
+
+  async pendingPlace(sliceId: number): Promise<string | undefined> {
+    const place = (await this.#engine.command('HGET', [this.#engine.key('pend'), sliceId])) as Buffer | null;
+    return place?.toString();
   }
 
   async expireTrash(beforeMs: number | undefined, limit: number): Promise<{ gone: number; more: boolean }> {

@@ -198,7 +198,7 @@ export const content: ArgumentType<Content> = {
 };
 
 function pushInline(value: readonly Piece[], out: Argument[]): void {
-  for (const piece of value) if ('inline' in piece) out.push(piece.inline);
+  for (const piece of value) if ('inline' in piece) out.push(piece.sealed ?? piece.inline);
 }
 
 function inlineTail(_name: string, tail: string): { fields: Record<string, string>; next: string } {

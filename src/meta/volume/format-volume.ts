@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { UserError } from '../../base/errors.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
-import type { User, VolumeFormat } from '../../base/vocabulary.ts';
+import type { Compression, User, VolumeFormat, WrappedKey } from '../../base/vocabulary.ts';
 import { encodeUser } from '../ops/user-scripts.ts';
 import { RedisConnection } from '../redis/connection.ts';
 import { ScriptLibrary } from '../redis/script-library.ts';
@@ -14,6 +14,8 @@ export interface FormatOptions extends ConnectOptions {
   /** URL of the object store, without credentials. */
   store: string;
   users: User[];
+  compress?: Compression;
+  encryption?: WrappedKey;
   /** Limits of the volume; 0 or left out: none. */
   limits?: { maxBytes?: number; maxInodes?: number };
   /** Wipe the volume of that name first. Refused while it has live sessions. */
@@ -24,8 +26,8 @@ export interface FormatOptions extends ConnectOptions {
   rootGid?: number;
 }
 
-/** What a new volume has. */
-export const FORMAT_VERSION = 2;
+/** What a new volume has: 3 where its blocks are compressed or encrypted. */
+const [FORMAT_VERSION, FRAMED_VERSION] = [2, 3] as const;
 const WIPE_BATCH = 1_000;
 
 /**
@@ -37,12 +39,14 @@ export async function formatVolume(url: string, options: FormatOptions): Promise
   const { volume } = connect.location;
   const prefix = `{${volume}}:`;
   const format: VolumeFormat = {
-    formatVersion: FORMAT_VERSION,
+    formatVersion: options.compress === undefined && options.encryption === undefined ? FORMAT_VERSION : FRAMED_VERSION,
     name: volume,
     uuid: randomUUID(),
     store: options.store,
     blockBytes: BLOCK_BYTES,
     createdMs: Date.now(),
+    ...(options.compress === undefined ? {} : { compress: options.compress }),
+    ...(options.encryption === undefined ? {} : { encryption: options.encryption }),
   };
   const connection = await RedisConnection.open(connect);
   try {

@@ -1,5 +1,7 @@
 /** Joining a volume: connection, session, push channel, durability. The facets are put on what this gives (open-meta.ts). */
 import { type Logger, silentLogger } from '../../base/log.ts';
+import type { InlineSeal } from '../../base/slices.ts';
+import type { VolumeFormat } from '../../base/vocabulary.ts';
 import { VolumeEvents } from '../../base/volume-events.ts';
 import { InlineLedger } from '../ops/inline-ledger.ts';
 import { Channel } from '../redis/channel.ts';
@@ -34,6 +36,8 @@ export interface OpenOptions extends ConnectOptions {
   durability?: DurabilityOptions;
   /** Bytes all inline slices of the volume may hold together. Default 256 MiB, or a tenth of Redis's maxmemory if less. */
   inlineBudgetBytes?: number;
+  /** How inline bytes of this volume are sealed. @throws UserError when it is encrypted and its key does not fit. */
+  sealFor?: (format: VolumeFormat) => Promise<InlineSeal | undefined>;
   /** Time between proofs of the push channel's health, ms. Default 1 s. */
   pingMs?: number;
 }
@@ -45,6 +49,8 @@ export interface JoinedVolume {
   session: Session;
   channel: Channel;
   durability: Durability;
+  /** Of an encrypted volume whose key was given. */
+  seal: InlineSeal | undefined;
 }
 
 const INLINE_BUDGET_MAX = 256 * 1024 * 1024;
@@ -77,6 +83,7 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
       events,
     });
     const { engine } = session;
+    const seal = await options.sealFor?.(session.format);
     const pingMs = options.pingMs ?? 1_000;
     channel = await Channel.open({
       connection,
@@ -91,7 +98,7 @@ export async function joinVolume(url: string, options: OpenOptions): Promise<Joi
     // Tools come and go; who serves says once what its answers are worth.
     if (durability.atRisk && options.kind !== 'tool') logger.warn({ redis: connect.location.display }, durability.text);
     const budgetBytes = options.inlineBudgetBytes ?? defaultInlineBudget(connection.info.maxMemoryBytes);
-    return { events, inline: new InlineLedger(budgetBytes, events), session, channel, durability };
+    return { events, inline: new InlineLedger(budgetBytes, events), session, channel, durability, seal };
   } catch (error) {
     channel?.close();
     await session?.close();

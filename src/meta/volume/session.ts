@@ -226,9 +226,9 @@ export async function evalOnce<Request, Response>(
 
 function readFormat(json: Buffer): VolumeFormat {
   const format = JSON.parse(json.toString()) as VolumeFormat;
-  if (format.formatVersion !== 1 && format.formatVersion !== 2) {
+  if (![1, 2, 3].includes(format.formatVersion)) {
     throw new UserError(
-      `volume ${format.name} has format ${format.formatVersion}; this janusfs knows formats 1 and 2, use a newer one`,
+      `volume ${format.name} has format ${format.formatVersion}; this janusfs knows formats 1 to 3, use a newer one`,
     );
   }
   return format;

@@ -150,7 +150,7 @@ export class SliceObjectWriter implements ObjectWriter {
     const id = await this.#state.data.slices.take();
     // Noted first, so that giving up deletes what a failure leaves.
     this.#pieces.push({ chunkIndex: 0, record: { pos: 0, id, size, off: 0, len: size, inline: false } });
-    await this.#state.chunks.putSlice(id, this.#held);
+    await this.#state.chunks.writeSlice(id, this.#held);
     this.#drop();
   }
 

@@ -11,6 +11,9 @@ if kept[1] then due = math.min(due, tonumber(kept[1]) + tonumber(kept[2] or '120
 for _, member in ipairs(call('ZRANGEBYSCORE', P .. 'gc', '-inf', fmt(due), 'LIMIT', 0, arg.limit)) do
   local id = string.match(member, '^%d+')
   -- A slice that is referenced does not wait here; should the counters ever disagree, a leak beats a loss.
-  if call('HEXISTS', P .. 'ref', id) == 0 and call('HEXISTS', P .. 'pk', id) == 0 then dead[#dead + 1] = member end
+  -- What waits in a journal would come into the store after its deletion.
+  if call('HEXISTS', P .. 'ref', id) == 0 and call('HEXISTS', P .. 'pk', id) == 0 and call('HEXISTS', P .. 'pend', id) == 0 then
+    dead[#dead + 1] = member
+  end
 end
 return { 'OK', unpack(dead) }

@@ -48,12 +48,11 @@ function pieces.store(ino, list, first)
     if piece.inline then inline_count = math.max(inline_count, piece.inline) end
   end
   local base = inline_count > 0 and fresh.slices(inline_count) or 0
-  local ids, bytes = {}, 0
+  local ids, bytes, counted = {}, 0, {}
   for i = 1, inline_count do
     local kept = ARGV[first + i - 1]
     call('SET', P .. 'b' .. fmt(base + i - 1), kept)
     ids[i] = struct.pack('<I8', base + i - 1)
-    bytes = bytes + #kept
   end
   local order, records, uses = {}, {}, {}
   for _, piece in ipairs(list) do
@@ -66,6 +65,9 @@ function pieces.store(ino, list, first)
     packed[#packed + 1] = struct.pack(SLICE_RECORD_FORMAT, piece.pos, id, piece.size, piece.off, piece.len)
     if id ~= 0 then uses[id] = (uses[id] or 0) + 1 end
     if piece.inline then
+      -- What is kept is longer than the bytes where the volume is encrypted; counted are the bytes.
+      if not counted[piece.inline] then bytes = bytes + piece.size - INLINE_BIT end
+      counted[piece.inline] = true
       call('ZADD', P .. 'inq', now.ms, slices.queued(id, ino, piece.chunk, piece.size - INLINE_BIT))
     end
   end
