@@ -95,6 +95,7 @@ class Served implements System {
 
   async start(): Promise<void> {
     if (this.#redis !== undefined) await this.#startRedis(this.#redis);
+    await this.#unmount();
     const started = await startMain(this.#arguments, { JANUSFS_FAILPOINTS: this.#control });
     this.s3 = s3Client(/http:\/\/\S+/.exec(started.ready)![0], ACCESS_KEY, SECRET_KEY);
   }
@@ -103,7 +104,7 @@ class Served implements System {
     this.s3?.destroy();
     await killAll(this.#root);
     await this.#redis?.kill();
-    await shell(`umount -l ${join(this.#root, 'mnt')} 2> /dev/null; true`);
+    await this.#unmount();
   }
 
   arm(line: string): void {
@@ -125,6 +126,12 @@ class Served implements System {
 
   rewriteLog(): void {
     spawnSync('redis-cli', ['-s', this.#socket, 'bgrewriteaof'], { timeout: 10_000 });
+  }
+
+  /** A mount whose disk has stopped may only let go when the disk is back. */
+  async #unmount(): Promise<void> {
+    const mount = join(this.#root, 'mnt');
+    await shell(`while grep -q ' ${mount} ' /proc/mounts; do umount -l ${mount} || break; done 2> /dev/null; true`);
   }
 
   /** As an operator would: a log that Redis refuses is cut where redis-check-aof says. */

@@ -8,7 +8,6 @@
  */
 import type { CommitReply, FileMap, Piece } from '../base/slices.ts';
 import type { FrameCodec } from './codec/framed-block.ts';
-import type { Journal } from './write/journal.ts';
 
 export interface ByteRange {
   offset: number;
@@ -166,9 +165,21 @@ export interface ChunkOptions {
   /** Blocks are compressed or encrypted (format version 3). */
   codec?: FrameCodec | undefined;
   /** Write-back: takes blocks before the store does. Closed with the store. */
-  journal?: Journal | undefined;
+  journal?: BlockJournal | undefined;
   /** Where a slice that the store lacks waits to be uploaded: another client's journal. */
   whereIs?: ((sliceId: number) => Promise<string | undefined>) | undefined;
+}
+
+/** Where blocks wait that are acknowledged before the store has them (write/journal.ts). */
+export interface BlockJournal {
+  /**
+   * Takes an object that must not change any more; it is durable and everybody may know where it is when this resolves.
+   * @returns false when there is no room: the caller stores it. @throws FsError when nobody could be told.
+   */
+  put(key: string, sliceId: number, object: readonly Buffer[]): Promise<boolean>;
+  /** What waits here; undefined when it does not. */
+  get(key: string, range: ByteRange | undefined): Promise<Buffer | undefined>;
+  close(): Promise<void>;
 }
 
 /** The data layer of a process. One budget for all write buffers, one block cache, bounded parallel requests. */

@@ -10,30 +10,31 @@ import {
   type SettingName,
   type SettingSources,
 } from '../config.ts';
-import { backupCommand } from './commands/backup.ts';
 import { COMMON_SETTINGS, type CommandSpec } from './commands/command-spec.ts';
-import { dumpCommand } from './commands/dump.ts';
 import { formatCommand } from './commands/format.ts';
-import { fsckCommand } from './commands/fsck.ts';
 import { gatewayCommand } from './commands/gateway.ts';
-import { gcCommand } from './commands/gc.ts';
 import { infoCommand } from './commands/info.ts';
-import { limitCommand } from './commands/limit.ts';
-import { loadCommand } from './commands/load.ts';
 import { mountCommand } from './commands/mount.ts';
-import { pendingCommand } from './commands/pending.ts';
-import { recoverCommand } from './commands/recover.ts';
-import { rekeyCommand } from './commands/rekey.ts';
-import { restoreCommand } from './commands/restore.ts';
-import { scrubCommand } from './commands/scrub.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
-import { trashCommand } from './commands/trash.ts';
+import { backupCommand } from './commands/tools/backup.ts';
+import { dumpCommand } from './commands/tools/dump.ts';
+import { fsckCommand } from './commands/tools/fsck.ts';
+import { gcCommand } from './commands/tools/gc.ts';
+import { limitCommand } from './commands/tools/limit.ts';
+import { loadCommand } from './commands/tools/load.ts';
+import { pendingCommand } from './commands/tools/pending.ts';
+import { recoverCommand } from './commands/tools/recover.ts';
+import { rekeyCommand } from './commands/tools/rekey.ts';
+import { restoreCommand } from './commands/tools/restore.ts';
+import { scrubCommand } from './commands/tools/scrub.ts';
+import { trashCommand } from './commands/tools/trash.ts';
 import { umountCommand } from './commands/umount.ts';
 import { upCommand } from './commands/up.ts';
 import { userAddCommand, userListCommand, userRemoveCommand } from './commands/user.ts';
 import { readVersion, versionCommand } from './commands/version.ts';
 import { reportError } from './report-error.ts';
+import { hidePasswords } from './service/guard-secrets.ts';
 
 // Their modules are light: each loads the layers it needs when it runs, so that `janusfs version` loads none.
 const COMMANDS: readonly CommandSpec[] = [
@@ -69,6 +70,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Runs one command. @returns the exit status: 0, 1 (run time), 2 (usage) or what the command documents. Never throws. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<number> {
+  hidePasswords(argv);
   const debug = argv.includes('--debug') || env.JANUSFS_DEBUG === '1' || env.JANUSFS_DEBUG === 'true';
   try {
     let status = 0;

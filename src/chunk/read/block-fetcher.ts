@@ -20,11 +20,10 @@ import {
   trailerSpan,
 } from '../block-format.ts';
 import { type Block, blockName } from '../block-name.ts';
-import { type ByteRange, ObjectMissingError, type ObjectStore } from '../chunks.ts';
+import { type BlockJournal, type ByteRange, ObjectMissingError, type ObjectStore } from '../chunks.ts';
 import { type FrameCodec, headSpan, verifyFramed } from '../codec/framed-block.ts';
 import { DamagedBlockError, PendingBlockError } from '../object/store-error.ts';
 import { withRetry } from '../retry.ts';
-import type { Journal } from '../write/journal.ts';
 
 /** Checksums, or heads, of blocks that are read in ranges: about half a KiB each, or one. */
 const TRAILERS_KEPT = 4_096;
@@ -38,7 +37,7 @@ export interface FetchOptions {
   /** Blocks are compressed or encrypted (format version 3). */
   codec?: FrameCodec | undefined;
   /** Blocks that are not in the store yet (write-back). */
-  journal?: Pick<Journal, 'get'> | undefined;
+  journal?: Pick<BlockJournal, 'get'> | undefined;
   /** Where a slice that the store lacks waits to be uploaded: another client's journal. */
   whereIs?: ((sliceId: number) => Promise<string | undefined>) | undefined;
 }

@@ -3,11 +3,10 @@ import { Semaphore } from '../../base/limits.ts';
 import { BLOCK_BYTES } from '../../base/slice-record.ts';
 import { encodeTrailer } from '../block-format.ts';
 import { type Block, blockBytesAt, blockCount, blockName } from '../block-name.ts';
-import type { ObjectStore } from '../chunks.ts';
+import type { BlockJournal, ObjectStore } from '../chunks.ts';
 import type { FrameCodec } from '../codec/framed-block.ts';
 import type { BlockCache } from '../read/block-cache.ts';
 import { withRetry } from '../retry.ts';
-import type { Journal } from './journal.ts';
 
 export interface UploadOptions {
   /** How long one request is tried, ms. */
@@ -18,7 +17,7 @@ export interface UploadOptions {
   /** Blocks are compressed or encrypted (format version 3). */
   codec?: FrameCodec | undefined;
   /** Takes blocks that somebody waits for (write-back). */
-  journal?: Journal | undefined;
+  journal?: BlockJournal | undefined;
 }
 
 /** Puts blocks with their checksums into the store: bounded in parallel, retried, and into the cache when they are there. */
@@ -68,7 +67,7 @@ export class BlockUploader {
     return this.#putAll(sliceId, parts, undefined);
   }
 
-  async #putAll(sliceId: number, parts: readonly Buffer[], journal: Journal | undefined): Promise<void> {
+  async #putAll(sliceId: number, parts: readonly Buffer[], journal: BlockJournal | undefined): Promise<void> {
     const sliceBytes = parts.reduce((sum, part) => sum + part.length, 0);
     const cursor = new PartCursor(parts);
     const puts: Promise<void>[] = [];
@@ -90,7 +89,7 @@ export class BlockUploader {
     blockIndex: number,
     blockBytes: number,
     parts: readonly Buffer[],
-    journal: Journal | undefined,
+    journal: BlockJournal | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     await this.#slots.acquire();

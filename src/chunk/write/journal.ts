@@ -12,7 +12,7 @@ import { failpoints } from '../../base/failpoints.ts';
 import type { Logger } from '../../base/log.ts';
 import { sleep } from '../../base/sleep.ts';
 import { parseBlockName } from '../block-name.ts';
-import { type ByteRange, ObjectMissingError, type ObjectStore } from '../chunks.ts';
+import { type BlockJournal, type ByteRange, ObjectMissingError, type ObjectStore } from '../chunks.ts';
 import { FileStore } from '../object/file-store.ts';
 import { StoreError } from '../object/store-error.ts';
 import { withRetry } from '../retry.ts';
@@ -41,7 +41,7 @@ interface Waiting {
   bytes: number;
 }
 
-export class Journal {
+export class Journal implements BlockJournal {
   readonly #local: FileStore;
   readonly #store: ObjectStore;
   readonly #notes: NoteBatch;
@@ -95,10 +95,6 @@ export class Journal {
     return this.#slices.has(sliceId);
   }
 
-  /**
-   * Takes an object that must not change any more; it is durable here, and noted, when this resolves.
-   * @returns false when there is no room: the caller stores it. @throws FsError of the notes.
-   */
   async put(key: string, sliceId: number, object: readonly Buffer[]): Promise<boolean> {
     const bytes = object.reduce((sum, part) => sum + part.length, 0);
     if (this.#stop.signal.aborted || this.#bytes + bytes > this.#options.maxBytes) return false;
@@ -121,7 +117,6 @@ export class Journal {
     return true;
   }
 
-  /** What waits here; undefined when it does not. */
   async get(key: string, range: ByteRange | undefined): Promise<Buffer | undefined> {
     if (!this.#waiting.has(key)) return undefined;
     try {

@@ -8,6 +8,7 @@
  */
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { forbidCoreFiles } from './guard-secrets.ts';
 import { Teardown } from './teardown.ts';
 
 const CLOSE_DEADLINE_MS = 30_000;
@@ -31,6 +32,7 @@ export async function runService(
   logger: Logger,
   start: (teardown: Teardown, stop: AbortSignal) => Promise<Service>,
 ): Promise<void> {
+  forbidCoreFiles(logger);
   const teardown = new Teardown(logger);
   const stop = new StopSignals(logger, () => teardown.force());
   let failures: Error[] = [];

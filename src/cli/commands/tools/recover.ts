@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { UserError } from '../../base/errors.ts';
-import type { ObjectStore } from '../../chunk/chunks.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import type { Meta } from '../../meta/meta.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../volume/tool-volume.ts';
-import { openJournal } from '../volume/write-back.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import type { ObjectStore } from '../../../chunk/chunks.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import type { Meta } from '../../../meta/meta.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../../volume/tool-volume.ts';
+import { openJournal } from '../../volume/write-back.ts';
+import { defineCommand } from '../command-spec.ts';
 
 const PARALLEL = 16;
 const LOOK_MS = 1_000;

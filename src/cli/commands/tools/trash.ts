@@ -1,8 +1,8 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes, formatDurationMs, parseDurationMs } from '../../base/units.ts';
-import type { TrashedFile, TrashPlan } from '../../trash/trashed-files.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes, formatDurationMs, parseDurationMs } from '../../../base/units.ts';
+import type { TrashedFile, TrashPlan } from '../../../trash/trashed-files.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 const KEEP_MS_MIN = 60_000;
 
@@ -32,7 +32,7 @@ export const trashCommand = defineCommand({
     if (keepMs !== undefined && keepMs < KEEP_MS_MIN) throw new UserError(`--keep ${keep} is less than 1m`, 2);
     const olderMs = older === undefined ? 0 : parseDurationMs(older, 1000);
     await withVolume(call, call.args[0], async ({ meta }) => {
-      const trash = await import('../../trash/trashed-files.ts');
+      const trash = await import('../../../trash/trashed-files.ts');
       if (keepMs !== undefined) await trash.beginTrash(meta, keepMs);
       if (off !== undefined) await trash.endTrash(meta);
       if (empty !== undefined) {

@@ -1,7 +1,7 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes, parseBytes } from '../../base/units.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes, parseBytes } from '../../../base/units.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 export const limitCommand = defineCommand({
   name: 'limit',

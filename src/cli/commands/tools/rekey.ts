@@ -1,8 +1,8 @@
-import { UserError } from '../../base/errors.ts';
-import { unwrapKey, wrapKey } from '../../chunk/codec/data-key.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { KEY_SETTINGS, keySourceOf } from '../volume/volume-key.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { unwrapKey, wrapKey } from '../../../chunk/codec/data-key.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { KEY_SETTINGS, keySourceOf } from '../../volume/volume-key.ts';
+import { defineCommand } from '../command-spec.ts';
 
 const NEW_PASSPHRASE_VARIABLE = 'JANUSFS_NEW_PASSPHRASE';
 

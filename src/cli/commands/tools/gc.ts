@@ -1,13 +1,13 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes } from '../../base/units.ts';
-import type { GcReport } from '../../check/collect-garbage.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import { startProgress } from '../progress.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { claimStore, isEmptyVolume } from '../volume/store-marker.ts';
-import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../volume/tool-volume.ts';
-import { KEY_SETTINGS, keySourceOf } from '../volume/volume-key.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes } from '../../../base/units.ts';
+import type { GcReport } from '../../../check/collect-garbage.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import { startProgress } from '../../progress.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { claimStore, isEmptyVolume } from '../../volume/store-marker.ts';
+import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../../volume/tool-volume.ts';
+import { KEY_SETTINGS, keySourceOf } from '../../volume/volume-key.ts';
+import { defineCommand } from '../command-spec.ts';
 import { ageMs, DEFAULT_AGE } from './fsck.ts';
 
 const DEFAULT_LIVE_PERCENT = 50;
@@ -34,7 +34,7 @@ export const gcCommand = defineCommand({
     const options = { delete: call.options.delete !== undefined, ageMs: ageMs(age), liveShare: percent / 100 };
     const key = keySourceOf(call.settings, call.env);
     const task = async (volume: ToolVolume): Promise<void> => {
-      const { collectGarbage } = await import('../../check/collect-garbage.ts');
+      const { collectGarbage } = await import('../../../check/collect-garbage.ts');
       const store = await openStore(volume.store, { create: false });
       const bar = startProgress('gc');
       try {

@@ -1,13 +1,13 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes, parseDurationMs } from '../../base/units.ts';
-import type { FsckReport } from '../../check/check-volume.ts';
-import type { Finding } from '../../check/findings.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import { startProgress } from '../progress.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { claimStore, isEmptyVolume } from '../volume/store-marker.ts';
-import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes, parseDurationMs } from '../../../base/units.ts';
+import type { FsckReport } from '../../../check/check-volume.ts';
+import type { Finding } from '../../../check/findings.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import { startProgress } from '../../progress.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { claimStore, isEmptyVolume } from '../../volume/store-marker.ts';
+import { TOOL_SETTINGS, type ToolVolume, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 /** As e2fsck's: nothing found, all mended, something left, could not look. */
 const CLEAN = 0;
@@ -79,7 +79,7 @@ async function check(
   options: { repair: boolean; zeroLost: boolean; deep: boolean; orphanAgeMs: number },
   print: (finding: Finding) => void,
 ): Promise<FsckReport> {
-  const { fsck } = await import('../../check/check-volume.ts');
+  const { fsck } = await import('../../../check/check-volume.ts');
   const store = await openStore(volume.store, { create: false });
   const bar = startProgress('fsck');
   try {

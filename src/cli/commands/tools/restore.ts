@@ -1,7 +1,7 @@
-import { UserError } from '../../base/errors.ts';
-import type { TrashedFile } from '../../trash/trashed-files.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import type { TrashedFile } from '../../../trash/trashed-files.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 export const restoreCommand = defineCommand({
   name: 'restore',
@@ -23,7 +23,7 @@ export const restoreCommand = defineCommand({
     const beforeMs = before === undefined ? Number.POSITIVE_INFINITY : Date.parse(before);
     if (Number.isNaN(beforeMs)) throw new UserError(`--before ${before} is no time; write 2026-11-20T12:00:00Z`, 2);
     await withVolume(call, call.args[1], async ({ meta }) => {
-      const { listTrash, restoreFile } = await import('../../trash/trashed-files.ts');
+      const { listTrash, restoreFile } = await import('../../../trash/trashed-files.ts');
       const files = newest(await listTrash(meta), wanted, beforeMs);
       if (files.length === 0) throw new UserError(`the trash holds no '${wanted}'; janusfs trash lists what there is`);
       const isDirectory = wanted === '' || wanted.endsWith('/');

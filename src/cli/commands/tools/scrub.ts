@@ -1,11 +1,11 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes, formatDurationMs, parseBytes, parseDurationMs } from '../../base/units.ts';
-import type { ScrubState } from '../../check/scrub-blocks.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import { startProgress } from '../progress.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes, formatDurationMs, parseBytes, parseDurationMs } from '../../../base/units.ts';
+import type { ScrubState } from '../../../check/scrub-blocks.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import { startProgress } from '../../progress.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 const EVERY_DEFAULT_MS = 30 * 24 * 3600 * 1000;
 const RATE_DEFAULT = 16 * 2 ** 20;
@@ -40,7 +40,7 @@ export const scrubCommand = defineCommand({
     const everyMs = every === undefined ? undefined : parseDurationMs(every, 1000);
     let status = 0;
     await withVolume(call, call.args[0], async ({ meta, store: url, logger }) => {
-      const { readScrub, Scrubber, setScrub } = await import('../../check/scrub-blocks.ts');
+      const { readScrub, Scrubber, setScrub } = await import('../../../check/scrub-blocks.ts');
       if (off !== undefined) await setScrub(meta, undefined);
       else if (everyMs !== undefined || (bytesPerSecond !== undefined && now === undefined)) {
         const before = await readScrub(meta);

@@ -2,12 +2,12 @@ import { createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { UserError } from '../../base/errors.ts';
-import { startProgress } from '../progress.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
-import { readVersion } from './version.ts';
+import { UserError } from '../../../base/errors.ts';
+import { startProgress } from '../../progress.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
+import { readVersion } from '../version.ts';
 
 export const dumpCommand = defineCommand({
   name: 'dump',
@@ -26,8 +26,8 @@ export const dumpCommand = defineCommand({
     if (output === undefined && process.stdout.isTTY)
       throw new UserError('a dump is no text for a terminal; give --output FILE', 2);
     await withVolume(call, call.args[0], async ({ meta }) => {
-      const { dumpVolume } = await import('../../dump/dump-volume.ts');
-      const { writeTo } = await import('../../dump/copies.ts');
+      const { dumpVolume } = await import('../../../dump/dump-volume.ts');
+      const { writeTo } = await import('../../../dump/copies.ts');
       const bar = startProgress('dump');
       const temporary = output === undefined ? undefined : `${output}.part`;
       // It holds the secret keys of the volume's users.

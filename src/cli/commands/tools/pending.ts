@@ -1,5 +1,5 @@
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 export const pendingCommand = defineCommand({
   name: 'pending',

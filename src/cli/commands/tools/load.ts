@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { UserError } from '../../base/errors.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import type { LoadReport } from '../../dump/load-volume.ts';
-import { loggerFor } from '../service/logger.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { claimStore } from '../volume/store-marker.ts';
-import { TOOL_SETTINGS, withPlaceForVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
+import { UserError } from '../../../base/errors.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import type { LoadReport } from '../../../dump/load-volume.ts';
+import { loggerFor } from '../../service/logger.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { claimStore } from '../../volume/store-marker.ts';
+import { TOOL_SETTINGS, withPlaceForVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
 
 export const loadCommand = defineCommand({
   name: 'load',
@@ -34,8 +34,8 @@ export const loadCommand = defineCommand({
       logLevel: call.settings.logLevel === 'info' ? 'warn' : call.settings.logLevel,
     });
     await withPlaceForVolume(call, url, async (place) => {
-      const { loadVolume } = await import('../../dump/load-volume.ts');
-      const { gunzip, readCopy } = await import('../../dump/copies.ts');
+      const { loadVolume } = await import('../../../dump/load-volume.ts');
+      const { gunzip, readCopy } = await import('../../../dump/copies.ts');
       const from = fromStore ? await openStore(source, { create: false }) : undefined;
       const options = { logger, force: force !== undefined };
       const given = store ?? place.store ?? (fromStore ? source : undefined);

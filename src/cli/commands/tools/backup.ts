@@ -1,12 +1,12 @@
-import { UserError } from '../../base/errors.ts';
-import { formatBytes, formatDurationMs, parseDurationMs } from '../../base/units.ts';
-import type { ObjectStore } from '../../chunk/chunks.ts';
-import { openStore } from '../../chunk/object/open-store.ts';
-import type { CopyPlan } from '../../dump/copy-plan.ts';
-import { stoppable } from '../service/stoppable.ts';
-import { TOOL_SETTINGS, withVolume } from '../volume/tool-volume.ts';
-import { defineCommand } from './command-spec.ts';
-import { readVersion } from './version.ts';
+import { UserError } from '../../../base/errors.ts';
+import { formatBytes, formatDurationMs, parseDurationMs } from '../../../base/units.ts';
+import type { ObjectStore } from '../../../chunk/chunks.ts';
+import { openStore } from '../../../chunk/object/open-store.ts';
+import type { CopyPlan } from '../../../dump/copy-plan.ts';
+import { stoppable } from '../../service/stoppable.ts';
+import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
+import { defineCommand } from '../command-spec.ts';
+import { readVersion } from '../version.ts';
 
 const KEEP_DEFAULT = 7;
 const KEEP_MAX = 1_000;
@@ -43,7 +43,7 @@ export const backupCommand = defineCommand({
     const everyMs = every === undefined ? undefined : parseDurationMs(every, 1000);
     if (everyMs !== undefined && everyMs < EVERY_MS_MIN) throw new UserError(`--every ${every} is less than 1m`, 2);
     await withVolume(call, call.args[0], async ({ meta, store: url }) => {
-      const { copyNow, readPlan, setPlan } = await import('../../dump/copy-plan.ts');
+      const { copyNow, readPlan, setPlan } = await import('../../../dump/copy-plan.ts');
       const store = await openStore(url, { create: false });
       try {
         const before = await readPlan(meta);
@@ -65,7 +65,7 @@ export const backupCommand = defineCommand({
 });
 
 async function show(plan: CopyPlan, store: ObjectStore, json: boolean): Promise<void> {
-  const { listCopies } = await import('../../dump/copies.ts');
+  const { listCopies } = await import('../../../dump/copies.ts');
   const copies = await listCopies(store);
   if (json) {
     process.stdout.write(`${JSON.stringify({ everyMs: plan.everyMs, keep: plan.keep, copies }, undefined, 2)}\n`);
