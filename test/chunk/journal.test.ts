@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
 import { blockName } from '../../src/chunk/block-name.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
@@ -28,7 +28,11 @@ function parts() {
   const store = new FaultyStore(new MemoryStore(), NO_FAULTS);
   const directory = mkdtempSync(join(tmpdir(), 'janusfs-journal-'));
   const notes = new Notes();
-  const open = (options = {}) => Journal.open(directory, store, notes, { ...OPTIONS, ...options }, silentLogger);
+  const open = async (options = {}): Promise<Journal> => {
+    const journal = await Journal.open(directory, store, notes, { ...OPTIONS, drainMs: 100, ...options }, silentLogger);
+    after(() => journal.close());
+    return journal;
+  };
   return { store, notes, open };
 }
 
