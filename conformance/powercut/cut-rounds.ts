@@ -11,6 +11,7 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync } f
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { NoSuchBucket } from '@aws-sdk/client-s3';
 import { runMain, shell } from '../cross-frontend/running-up.ts';
 import type { LoopDisk } from './disk.ts';
 import { judge, type Seen, seenOnMount, seenOnS3, type Writer } from './oracle.ts';
@@ -23,6 +24,7 @@ const MOUNT_WRITERS = 2;
 const S3_WRITERS = 2;
 const BUCKET = 'bkt';
 /** Longest time that writers have, and in which a start is cut, ms. */
+const TOOL_MS_MAX = 90_000;
 const [WORK_MS_MAX, START_MS_MAX, POINT_MS_MAX] = [1_500, 800, 3_000];
 
 const START_POINTS = [
@@ -269,7 +271,15 @@ async function compare(system: System, past: Past[], figures: CutFigures): Promi
 }
 
 async function look(system: System, { name, door }: Past): Promise<Seen> {
-  if (door === 's3') return seenOnS3(system.s3!, BUCKET, `${name}/`);
+  if (door === 's3') {
+    try {
+      return await seenOnS3(system.s3!, BUCKET, `${name}/`);
+    } catch (error) {
+      // The making of the bucket, too, is lost where nothing binds.
+      if (error instanceof NoSuchBucket && !system.binds) return new Map();
+      throw error;
+    }
+  }
   const directory = join(system.directory, name);
   // Its first operation is making it.
   return existsSync(directory) ? seenOnMount(directory) : new Map();
@@ -280,22 +290,33 @@ async function collectGarbage(system: System, figures: CutFigures): Promise<void
   if (system.volume === undefined || system.store === undefined) return;
   // Nothing is on its way into a file any more; gc takes nothing that could be, by its age.
   await shell(`find ${system.store} -type f -exec touch -d '3 hours ago' {} +`);
-  await runMain(['gc', ...system.volume, '--delete', '--age', '2h']);
+  const swept = await tool(['gc', ...system.volume, '--delete', '--age', '2h']);
+  if (swept.failed) figures.wrong.push(`gc: ${swept.stderr}`);
   const found = await fsck(system.volume, ['--deep', '--age', '2h']);
   if (found !== '') figures.wrong.push(`fsck after gc: ${found}`);
 }
 
 /** Sessions of killed processes are no damage: whoever serves ends them when their lease is over. */
 async function fsck(volume: string[], flags: string[]): Promise<string> {
-  const { stdout, stderr } = await runMain(['fsck', ...volume, ...flags, '--json']).catch(
-    (error: { stdout?: string; stderr?: string }) => error,
-  );
-  const lines = (stdout ?? '').split('\n').slice(0, -1);
+  const { stdout, stderr } = await tool(['fsck', ...volume, ...flags, '--json']);
+  const lines = stdout.split('\n').slice(0, -1);
   if (lines.length === 0) return `fsck said nothing: ${stderr}`;
   return lines
     .slice(0, -1)
     .filter((line) => !line.includes('"stale-session"'))
     .join('\n');
+}
+
+/** Runs a command. A cut may have brought the lease of the last fsck back: then it runs again when that is over. */
+async function tool(args: string[]): Promise<{ stdout: string; stderr: string; failed: boolean }> {
+  for (const end = Date.now() + TOOL_MS_MAX; ; await sleep(5_000)) {
+    try {
+      return { ...(await runMain(args)), failed: false };
+    } catch (error) {
+      const { stdout = '', stderr = String(error) } = error as { stdout?: string; stderr?: string };
+      if (!/killed less than a minute ago/.test(stderr) || Date.now() > end) return { stdout, stderr, failed: true };
+    }
+  }
 }
 
 function isSame(a: Seen, b: Seen): boolean {
