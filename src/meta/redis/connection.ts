@@ -92,6 +92,10 @@ export class RedisConnection {
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
   #lost = false;
+  /** Calls wait while it is found out whether this is still the same Redis. */
+  #verifying = false;
+  /** Called after each lost connection, before any call goes out; it asks by askNow(). */
+  verify: (() => Promise<void>) | undefined;
   #info: ServerInfo = { version: [0, 0], aofEnabled: false, maxMemoryBytes: 0 };
 
   private constructor(options: ConnectionOptions, client: Redis) {
@@ -101,8 +105,10 @@ export class RedisConnection {
     this.#logger = options.logger;
     client.on('ready', () => {
       if (this.#lost) this.#logger.info({ redis: this.location.display }, 'connected to Redis again');
+      const wasLost = this.#lost;
       this.#lost = false;
-      this.#resend();
+      if (wasLost && this.verify !== undefined) void this.#verifyThenResend(this.verify);
+      else this.#resend();
     });
     // 'close' comes again with every attempt that fails.
     client.on('close', () => {
@@ -194,6 +200,20 @@ export class RedisConnection {
     };
   }
 
+  /** A call that does not wait for verify(). @throws what ioredis throws; it is not sent again. */
+  async askNow(script: Script, args: Argument[]): Promise<Reply> {
+    const send = (name: string, all: Argument[]): Promise<Reply> =>
+      this.#client.sendCommand(
+        new Command(name, all as (string | Buffer | number)[], { replyEncoding: null }),
+      ) as Promise<Reply>;
+    try {
+      return await send('EVALSHA', args);
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
+      return await send('EVAL', [script.source, ...args.slice(1)]);
+    }
+  }
+
   /** Disconnects; unanswered calls fail. */
   close(): void {
     this.#closed = true;
@@ -204,7 +224,7 @@ export class RedisConnection {
   }
 
   #send(call: Call): void {
-    if (this.#client.status !== 'ready') return;
+    if (this.#client.status !== 'ready' || this.#verifying) return;
     call.sentAt = performance.now();
     const command = new Command(call.name, call.args as (string | Buffer | number)[], { replyEncoding: null });
     (this.#client.sendCommand(command) as Promise<Reply>).then(
@@ -236,6 +256,21 @@ export class RedisConnection {
     setTimeout(() => {
       if (this.#calls.has(call) && call.sentAt === 0) this.#send(call);
     }, BUSY_RETRY_MS);
+  }
+
+  async #verifyThenResend(verify: () => Promise<void>): Promise<void> {
+    this.#verifying = true;
+    try {
+      await verify();
+    } catch (error) {
+      this.#logger.warn({ reason: (error as Error).message }, 'Redis is back and does not answer yet; connecting anew');
+      this.#lost = true;
+      if (!this.#closed) setTimeout(() => this.#closed || this.#client.disconnect(true), BUSY_RETRY_MS);
+      return;
+    } finally {
+      this.#verifying = false;
+    }
+    this.#resend();
   }
 
   #resend(): void {

@@ -7,6 +7,7 @@
  * sent again and Redis answers from the slot what it did the first time (lib/mutate.lua): executed exactly once.
  */
 import { ERRNO, type ErrnoCode, FsError, SessionLostError } from '../../base/errors.ts';
+import { writeI64 } from '../../base/integers.ts';
 import type { Logger } from '../../base/log.ts';
 import { tracer } from '../../base/trace.ts';
 import type { VolumeEvents } from '../../base/volume-events.ts';
@@ -42,6 +43,8 @@ export class Engine {
   mutationCount = 0;
   readonly #scripts: ScriptLibrary;
   readonly #sequences: number[] = new Array(SLOT_COUNT).fill(0);
+  /** Of each slot, the last sequence whose effects were acknowledged. */
+  readonly #finished: number[] = new Array(SLOT_COUNT).fill(0);
   readonly #freeSlots: number[] = Array.from({ length: SLOT_COUNT }, (_, i) => SLOT_COUNT - 1 - i);
   readonly #waiting: ((slot: number) => void)[] = [];
   readonly #events: VolumeEvents;
@@ -113,8 +116,10 @@ export class Engine {
       // Nothing was done: the lease had run out, and the same call may go again when it is renewed.
       if (isPastLease(reply) && (await this.renew())) reply = (await this.#run(script, args)) as ScriptReply;
       this.mutationCount += 1;
-      if (typeof reply[0] === 'number') this.clock.learn(reply[0], sentMs);
-      else this.#checked(name, reply);
+      if (typeof reply[0] === 'number') {
+        this.clock.learn(reply[0], sentMs);
+        this.#finished[slot] = sequence;
+      } else this.#checked(name, reply);
       return schema.decode(reply, request);
     } finally {
       this.#freeSlot(slot);
@@ -125,15 +130,21 @@ export class Engine {
     return this.#fenced;
   }
 
-  /** The session is lost: every call fails from now on, listeners hear it once. */
-  fence(): void {
+  /** What was acknowledged, as session-check.lua takes it. */
+  finished(): Buffer {
+    const packed = Buffer.alloc(8 * SLOT_COUNT);
+    this.#finished.forEach((sequence, slot) => {
+      writeI64(packed, slot * 8, sequence);
+    });
+    return packed;
+  }
+
+  /** The session is lost: every call fails from now on, listeners hear it once. @param why for the log. */
+  fence(why = 'this session was silent past its lease, was ended by another, and is fenced; mount again'): void {
     if (this.#fenced) return;
     this.#fenced = true;
     if (this.closing) return;
-    this.logger.error(
-      { sid: this.sid },
-      'this session was silent past its lease, was ended by another, and is fenced; mount again',
-    );
+    this.logger.error({ sid: this.sid }, why);
     this.#events.emit('fenced', true);
   }
 

@@ -37,6 +37,13 @@ export const sessionRenew = bare(
   reply.fields({ nowUs: reply.number, hadRunOut: reply.flag }),
 );
 
+/** `finished`: <I8 for each slot, the last sequence that was answered. */
+export const sessionCheck = bare(
+  'session-check',
+  { sid: ino, hostname: text, pid: ino, started: ino, finished: bytes },
+  reply.fields({ state: reply.byteString }),
+);
+
 /** Without a sid: the session that has been lost for longest. */
 export const sessionEnd = mutation(
   'session-end',

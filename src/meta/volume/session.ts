@@ -13,7 +13,15 @@ import type { Argument, RedisConnection } from '../redis/connection.ts';
 import { Engine } from '../redis/engine.ts';
 import type { ScriptLibrary } from '../redis/script-library.ts';
 import type { ScriptReply, ScriptSchema } from '../schema/script-schema.ts';
-import { describe, sessionEnd, sessionOpen, sessionRenew, sessions, setLimits } from '../schema/session-schemas.ts';
+import {
+  describe,
+  sessionCheck,
+  sessionEnd,
+  sessionOpen,
+  sessionRenew,
+  sessions,
+  setLimits,
+} from '../schema/session-schemas.ts';
 
 /** Bounds the loops that end sessions in steps. */
 const END_STEPS_MAX = 10_000;
@@ -74,6 +82,8 @@ export class Session implements MetaSession {
     const engine = new Engine({ connection, scripts, prefix, sid: opened.sid, logger, events });
     engine.clock.learn(opened.nowUs, sentMs);
     const session = new Session(engine, format, scripts, options.leaseMs);
+    const started = Math.floor(opened.nowUs / 1000);
+    connection.verify = () => session.#verify({ hostname: info.hostname, pid: info.pid, started });
     session.#timer = setInterval(() => void session.beat(), options.heartbeatMs);
     session.#timer.unref();
     return session;
@@ -92,6 +102,20 @@ export class Session implements MetaSession {
   get steadyMs(): number {
     const isWaiting = this.#beating !== undefined && performance.now() - this.#beatBeganMs > STEADY_BEAT_MS_MAX;
     return isWaiting ? 0 : performance.now() - this.#steadySinceMs;
+  }
+
+  /** After a lost connection: a Redis that lacks what it has acknowledged is not the one that this session is of. */
+  async #verify(identity: { hostname: string; pid: number; started: number }): Promise<void> {
+    const { engine } = this;
+    const script = this.#scripts.get(sessionCheck.name);
+    const args: Argument[] = [script.sha, 1, engine.prefix];
+    sessionCheck.encode({ sid: engine.sid, ...identity, finished: engine.finished() }, args);
+    const { state } = sessionCheck.decode((await engine.connection.askNow(script, args)) as ScriptReply, {} as never);
+    if (state === 'lost') {
+      engine.fence(
+        'Redis has lost changes that it had acknowledged (a failover, or a start without its last writes): this session is fenced; see janusfs fsck',
+      );
+    } else if (state === 'gone') engine.fence();
   }
 
   /** Answers whether the session goes on. */
