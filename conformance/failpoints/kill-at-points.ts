@@ -94,6 +94,8 @@ export const BACKGROUND_POINTS: readonly string[] = [
   'done compact-chunk',
   'send reap',
   'done reap',
+  'send session-end',
+  'done session-end',
   'send reap-now',
   'done reap-now',
   'send dead-slices',
