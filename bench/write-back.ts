@@ -31,7 +31,7 @@ try {
     ['through', []],
   ] as [string, string[]][]) {
     const url = `redis+unix://${redis.socket}?volume=${name}`;
-    await runMain(['format', url, '--store', `faulty+file://${root}/${name}-store?delayMs=${values['delay-ms']}`]);
+    await runMain(['format', url, '--store', `faulty+memory:?delayMs=${values['delay-ms']}`]);
     const path = join(root, name);
     mkdirSync(path);
     mounts.push({ path, started: await startMain(['mount', url, path, ...flags]), figures: [] });

@@ -4,13 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { silentLogger } from '../../src/base/log.ts';
-import { blockName } from '../../src/chunk/block-name.ts';
+import { type Block, blockName } from '../../src/chunk/block-name.ts';
 import { FaultyStore, NO_FAULTS } from '../../src/chunk/object/faulty-store.ts';
 import { MemoryStore } from '../../src/chunk/object/memory-store.ts';
+import { DamagedBlockError } from '../../src/chunk/object/store-error.ts';
 import { Journal, type JournalNotes } from '../../src/chunk/write/journal.ts';
 
 const LIMIT = { timeout: 60_000 };
-const OPTIONS = { uploadParallel: 2, maxBytes: 10_000_000, drainMs: 5_000 };
+const OPTIONS = { uploadParallel: 2, maxBytes: 10_000_000, drainMs: 5_000, verify };
+
+/** Blocks of these tests are whole unless they say otherwise. */
+function verify({ sliceId, index, blockBytes }: Block, object: Buffer): void {
+  if (object.includes('torn')) throw new DamagedBlockError(blockName(sliceId, index, blockBytes), 'it is torn');
+}
 
 /** Notes as the metadata would keep them. */
 class Notes implements JournalNotes {
@@ -65,7 +71,8 @@ test('what a crash leaves is uploaded by the next one; blocks of one slice settl
   const first = await open({ drainMs: 0 });
   for (let index = 0; index < 5; index++) await first.put(key(7, index), 7, [Buffer.from(`abc${index}`)]);
   assert.deepEqual([...notes.waiting], [7]);
-  // It is not closed: it has crashed.
+  await first.put(key(8), 8, [Buffer.from('torn')]);
+  // It is not closed: it has crashed, and the last block was not on the disk yet.
   store.intercept = undefined;
   const settled: number[] = [];
   const change = notes.change.bind(notes);
@@ -76,7 +83,8 @@ test('what a crash leaves is uploaded by the next one; blocks of one slice settl
   const second = await open();
   assert.equal(await second.drained(10_000), 0);
   assert.deepEqual(settled, [5], 'every block stands before the note goes');
-  assert.equal(notes.waiting.size, 0);
+  assert.deepEqual([...notes.waiting], [8], 'the note of what was never acknowledged is for the caller to drop');
+  assert.equal(second.holds(8), false);
   await second.close();
 });
 

@@ -15,7 +15,7 @@ import { crc32c } from '../../base/crc32c.ts';
 import { FsError } from '../../base/errors.ts';
 import { readU64, writeI64 } from '../../base/integers.ts';
 import type { VolumeFormat } from '../../base/vocabulary.ts';
-import { type ByteSpan, FRAME_BYTES } from '../block-format.ts';
+import { type ByteSpan, FRAME_BYTES, openObject } from '../block-format.ts';
 import { type Block, blockName } from '../block-name.ts';
 import { DamagedBlockError } from '../object/store-error.ts';
 import { type Compressor, compressorOf } from './compression.ts';
@@ -94,6 +94,11 @@ export function verifyFramed(block: Block, object: Buffer): void {
     );
   }
   for (const frame of frames) checkFrame(block, frame, storedFrame(object, frame, 0));
+}
+
+/** How an object of the volume is found to be whole, without a key. @throws DamagedBlockError */
+export function verifierOf({ formatVersion }: VolumeFormat): (block: Block, object: Buffer) => void {
+  return formatVersion === 3 ? verifyFramed : (block, object) => void openObject(block, object);
 }
 
 /** Turns blocks into objects and back. */

@@ -6,16 +6,17 @@
  *                       +-> store.put, again and again until it stands -> the note goes -> the file goes
  *
  * The files are named as their objects, so what a crash leaves is simply uploaded by whoever opens the directory next: once more
- * does no harm. Packs and compacted chunks never come here: nobody waits for them.
+ * does no harm. A file that is torn was never acknowledged; its checksums tell, and it is set aside. Packs and compacted chunks
+ * never come here: nobody waits for them.
  */
 import { failpoints } from '../../base/failpoints.ts';
 import type { Logger } from '../../base/log.ts';
 import { sleep } from '../../base/sleep.ts';
-import { parseBlockName } from '../block-name.ts';
+import type { Block } from '../block-name.ts';
 import { type BlockJournal, type ByteRange, ObjectMissingError, type ObjectStore } from '../chunks.ts';
-import { FileStore } from '../object/file-store.ts';
 import { StoreError } from '../object/store-error.ts';
 import { withRetry } from '../retry.ts';
+import { JournalFiles } from './journal-files.ts';
 
 /** Where the metadata keeps which slices wait in which journal. */
 export interface JournalNotes {
@@ -30,9 +31,10 @@ export interface JournalOptions {
   maxBytes: number;
   /** How long close() waits for what is left. */
   drainMs: number;
+  /** @throws DamagedBlockError when the object is not whole. */
+  verify: (block: Block, object: Buffer) => void;
 }
 
-const LIST_PAGE = 1_000;
 const RETRY = { retryMs: 30_000 };
 const PAUSE_MS = 2_000;
 
@@ -42,7 +44,7 @@ interface Waiting {
 }
 
 export class Journal implements BlockJournal {
-  readonly #local: FileStore;
+  readonly #local: JournalFiles;
   readonly #store: ObjectStore;
   readonly #notes: NoteBatch;
   readonly #options: JournalOptions;
@@ -58,7 +60,7 @@ export class Journal implements BlockJournal {
   #bytes = 0;
 
   private constructor(
-    local: FileStore,
+    local: JournalFiles,
     store: ObjectStore,
     notes: JournalNotes,
     options: JournalOptions,
@@ -79,7 +81,7 @@ export class Journal implements BlockJournal {
     options: JournalOptions,
     logger: Logger,
   ): Promise<Journal> {
-    const local = await FileStore.open(directory, { create: true });
+    const local = await JournalFiles.open(directory, options.verify);
     const journal = new Journal(local, store, notes, options, logger);
     await journal.#readLeft();
     for (let i = 0; i < options.uploadParallel; i++) journal.#workers.push(journal.#work());
@@ -102,7 +104,7 @@ export class Journal implements BlockJournal {
     try {
       await Promise.all([this.#local.put(key, object), this.#notes.wait(sliceId)]);
     } catch (error) {
-      await this.#local.deleteMany([key]).catch(() => {}); // Else it is uploaded for nothing, later.
+      await this.#local.delete(key).catch(() => {}); // Else it is uploaded for nothing, later.
       this.#forget(key);
       this.#stands(sliceId);
       if (error instanceof StoreError) {
@@ -141,23 +143,16 @@ export class Journal implements BlockJournal {
     await Promise.all(this.#workers);
     if (left > 0) {
       this.#logger.warn(
-        { blocks: left, bytes: this.#bytes, journal: this.#local.url },
+        { blocks: left, bytes: this.#bytes, journal: this.#local.directory },
         'written data is still in the journal: it goes to the store at the next start here, or by janusfs recover',
       );
     }
   }
 
   async #readLeft(): Promise<void> {
-    for (let after = ''; ; ) {
-      const page = await this.#local.list('chunks/', after, LIST_PAGE);
-      for (const { key, sizeBytes } of page) {
-        const block = parseBlockName(key);
-        if (block === undefined) continue;
-        this.#add(key, { sliceId: block.sliceId, bytes: sizeBytes });
-        this.#queue.push(key);
-      }
-      if (page.length < LIST_PAGE) break;
-      after = page[page.length - 1]!.key;
+    for (const { key, block, sizeBytes } of await this.#local.list(this.#logger)) {
+      this.#add(key, { sliceId: block.sliceId, bytes: sizeBytes });
+      this.#queue.push(key);
     }
     if (this.#queue.length > 0) {
       this.#logger.info({ blocks: this.#queue.length, bytes: this.#bytes }, 'uploading what an earlier run journaled');
@@ -189,7 +184,7 @@ export class Journal implements BlockJournal {
   async #upload(key: string): Promise<void> {
     const { signal } = this.#stop;
     const { sliceId } = this.#waiting.get(key)!;
-    const object = await this.#local.get(key, undefined, signal);
+    const object = await this.#local.get(key, undefined);
     failpoints?.pass('upload journaled');
     await withRetry('put', RETRY, signal, (attempt) =>
       this.#store.put(key, [object], attempt.signal, attempt.progress),
@@ -197,7 +192,7 @@ export class Journal implements BlockJournal {
     failpoints?.pass('uploaded journaled');
     // Readers of this process find it in either place until it is gone here.
     if (this.#stands(sliceId)) await this.#notes.settle(sliceId, () => !this.#slices.has(sliceId));
-    await this.#local.deleteMany([key]);
+    await this.#local.delete(key);
     this.#forget(key);
   }
 

@@ -5,6 +5,7 @@ import { makeDirectory } from '../../base/durable-file.ts';
 import { UserError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ObjectStore } from '../../chunk/chunks.ts';
+import { verifierOf } from '../../chunk/codec/framed-block.ts';
 import { Journal } from '../../chunk/write/journal.ts';
 import type { Meta } from '../../meta/meta.ts';
 import { tryLock } from '../service/file-lock.ts';
@@ -33,7 +34,13 @@ export async function openJournal(
   logger: Logger,
   { directory, maxBytes, uploadParallel }: WriteBackOptions,
 ): Promise<{ journal: Journal; unlock: () => void }> {
-  const own = join(directory, meta.session.format.uuid);
+  const { format } = meta.session;
+  if (format.formatVersion === 1) {
+    throw new UserError(
+      `--writeback needs checksums, which ${format.name} (format 1) does not have; make a new volume`,
+    );
+  }
+  const own = join(directory, format.uuid);
   try {
     makeDirectory(own, 0o700);
   } catch (error) {
@@ -48,7 +55,7 @@ export async function openJournal(
       meta.upkeep.changePending(placeOf(directory), waiting, settled),
   };
   try {
-    const options = { maxBytes, uploadParallel, drainMs: DRAIN_MS };
+    const options = { maxBytes, uploadParallel, drainMs: DRAIN_MS, verify: verifierOf(format) };
     const journal = await Journal.open(join(own, 'blocks'), store, notes, options, logger);
     await dropStaleNotes(meta, placeOf(directory), journal);
     return { journal, unlock };
