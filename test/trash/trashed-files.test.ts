@@ -147,6 +147,10 @@ test('T2: removing inside the trash is for good, and off keeps nothing more', LI
   const { hour, entry } = await find('bkt/twice');
   await vfs.names.unlink(MOUNT, hour, entry);
   assert.deepEqual(await listTrash(member), []);
+  const rename = { parent: ROOT_INO, name: '.trash', newParent: ROOT_INO, newName: 'moved', mode: 'replace' } as const;
+  await emptyTrash(member, farFuture());
+  await assert.rejects(async () => vfs.names.rename(MOUNT, rename), /EPERM/);
+  await assert.rejects(async () => vfs.names.rmdir(MOUNT, ROOT_INO, '.trash'), /EPERM/);
   await endTrash(member);
   await writeFile(vfs, 'last', 'y', 'bkt');
   await unlink('bkt/last');

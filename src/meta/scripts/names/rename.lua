@@ -2,9 +2,9 @@
 -- Returns {'OK', ino, attributes, attributes of the directory, of the new directory, ino and attributes of what stood
 -- at the new name, or '' and ''}.
 -- Errors: ENOENT, ENOTDIR, EISDIR, ENOTEMPTY, EEXIST (noreplace), EINVAL (into itself; a name that would hold two of
--- one kind), EACCES, EPERM (sticky directory), EIO.
+-- one kind), EACCES, EPERM (sticky directory; the trash), EIO.
 --@shrinks
---@needs core attrs mutate stale times access entries inodes
+--@needs core attrs mutate stale times access entries inodes trash
 local DEPTH_MAX = 100000
 local parent, name, to, new_name, mode = arg.parent, arg.name, arg.new_parent, arg.new_name, arg.mode
 local caller = arg.caller
@@ -52,6 +52,10 @@ if exchange and moves_into_itself(target, to, parent) then return { 'EINVAL', 'a
 -- Moving a directory changes its '..'.
 if parent ~= to and source.dir and not access.may(caller, a, MAY_WRITE) then return { 'EACCES' } end
 if parent ~= to and exchange and target.dir and not access.may(caller, b, MAY_WRITE) then return { 'EACCES' } end
+
+if (source.dir and trash.is_place(parent, source.ino)) or (target and target.dir and trash.is_place(to, target.ino)) then
+  return { 'EPERM', 'the trash is on' }
+end
 
 local source_dir, target_dir = source.dir and 1 or 0, target and target.dir and 1 or 0
 if exchange then

@@ -1,8 +1,8 @@
 -- Removes an empty directory. It waits in `del`, since somebody may have it open.
 -- Returns {'OK', ino, attributes, attributes of the parent}.
--- Errors: ENOENT, ENOTDIR, ENOTEMPTY, EACCES, EPERM (sticky directory), EIO.
+-- Errors: ENOENT, ENOTDIR, ENOTEMPTY, EACCES, EPERM (sticky directory; the trash), EIO.
 --@shrinks
---@needs core attrs mutate stale access entries inodes
+--@needs core attrs mutate stale access entries inodes trash
 local parent, name, caller = arg.parent, arg.name, arg.caller
 local dir = attrs.get(parent)
 if not dir then return { 'ENOENT' } end
@@ -16,6 +16,7 @@ if not a then return { 'EIO', 'entry of inode ' .. entry.ino .. ', which is miss
 if not access.sticky_allows(caller, dir, a) then return { 'EPERM' } end
 if not entry.dir then return { 'ENOTDIR' } end
 if call('ZCARD', P .. 'd' .. entry.ino) > 0 then return { 'ENOTEMPTY' } end
+if trash.is_place(parent, entry.ino) then return { 'EPERM', 'the trash is on' } end
 
 entries.remove(parent, entry)
 stale.entry(parent, name)

@@ -6,19 +6,18 @@ local place = call('HGET', P .. 'n', 'trashDir')
 local before = arg.before
 if before < 0 then before = now.ms - tonumber(call('HGET', P .. 'n', 'trashMs') or '0') end
 
--- Without its last file an hour goes, too.
-local function hour_emptied(hour, a, removed_ms)
-  if call('ZCARD', P .. 'd' .. hour) > 0 then return end
+-- Without its last file an hour goes, too, whoever took that away.
+local function hour_emptied(removed_ms)
   local entry = entries.typed(place, trash.hour_name(removed_ms), true)
   local root = attrs.get(place)
-  if not entry or entry.ino ~= hour or not root then return end
+  if not entry or not root or call('ZCARD', P .. 'd' .. entry.ino) > 0 then return end
   entries.remove(place, entry)
   stale.entry(place, entry.name)
-  inodes.dir_taken(hour, a, entry.name)
+  inodes.dir_taken(entry.ino, attrs.get(entry.ino), entry.name)
   inodes.dir_changed(place, root, -1)
 end
 
-local function expire(ino, info, removed_ms)
+local function expire(ino, info)
   local a = attrs.get(ino)
   if not a or a.nlink ~= 1 then return 0 end
   local hour = fmt(a.parent)
@@ -31,7 +30,6 @@ local function expire(ino, info, removed_ms)
   stale.entry(hour, entry.name)
   inodes.name_taken(ino, a, hour, entry.name)
   inodes.dir_changed(hour, dir, 0)
-  hour_emptied(hour, dir, removed_ms)
   return 1
 end
 
@@ -42,6 +40,9 @@ for i = 1, #found, 2 do
   local info = call('HGET', P .. 'trashed', member)
   call('ZREM', P .. 'trash', member)
   call('HDEL', P .. 'trashed', member)
-  if info and string.sub(member, 1, 1) ~= 'd' then gone = gone + expire(member, info, tonumber(found[i + 1])) end
+  if info and place and string.sub(member, 1, 1) ~= 'd' then
+    gone = gone + expire(member, info)
+    hour_emptied(tonumber(found[i + 1]))
+  end
 end
 return mutate.finish({ 'OK', gone, #found == 2 * arg.limit and 1 or 0 })

@@ -14,6 +14,11 @@ function trash.place()
   return set[1] == '1' and set[2] or nil
 end
 
+-- Is this directory of the root the trash, in use? It is not removed and not moved then: what is deleted would be lost unseen.
+function trash.is_place(parent, ino)
+  return parent == '1' and trash.place() == ino
+end
+
 function trash.entry_name(ino, name)
   return ino .. '-' .. string.sub(name, 1, NAME_BYTES)
 end
