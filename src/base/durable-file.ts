@@ -30,21 +30,62 @@ const ASIDE_AGE_MS = 60_000;
  * @throws the system's error; the file is then as it was.
  */
 export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
-  const directory = dirname(path);
-  const prefix = `.${basename(path)}.`;
-  removeLeftovers(directory, prefix);
-  const aside = join(directory, `${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
-  failpoints?.pass(`write ${basename(path)}`);
+  const replacement = new Replacement(path, mode);
   try {
-    writeNewFile(aside, [typeof content === 'string' ? Buffer.from(content) : content], mode);
-    failpoints?.pass(`rename ${basename(path)}`);
-    renameSync(aside, path);
+    replacement.write(typeof content === 'string' ? Buffer.from(content) : content);
+    replacement.commit();
   } catch (error) {
-    rmSync(aside, { force: true });
+    replacement.discard();
     throw error;
   }
-  syncDirectory(directory);
-  failpoints?.pass(`done ${basename(path)}`);
+}
+
+/** What takes the place of a file when it is complete. Methods throw the system's error; the file is then as it was. */
+export class Replacement {
+  readonly #descriptor: number;
+  readonly #path: string;
+  readonly #aside: string;
+  #isOpen = true;
+
+  constructor(path: string, mode: number) {
+    const prefix = `.${basename(path)}.`;
+    removeLeftovers(dirname(path), prefix);
+    this.#path = path;
+    this.#aside = join(dirname(path), `${prefix}${process.pid}-${randomBytes(6).toString('hex')}`);
+    failpoints?.pass(`write ${basename(path)}`);
+    this.#descriptor = openSync(this.#aside, 'wx', mode);
+    try {
+      fchmodSync(this.#descriptor, mode);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    writeAll(this.#descriptor, bytes);
+  }
+
+  /** The file is what was written, and stays so after a power cut. */
+  commit(): void {
+    fsyncSync(this.#descriptor);
+    this.#close();
+    failpoints?.pass(`rename ${basename(this.#path)}`);
+    renameSync(this.#aside, this.#path);
+    syncDirectory(dirname(this.#path));
+    failpoints?.pass(`done ${basename(this.#path)}`);
+  }
+
+  /** The file stays as it was; without effect behind commit(). */
+  discard(): void {
+    if (this.#isOpen) this.#close();
+    rmSync(this.#aside, { force: true });
+  }
+
+  #close(): void {
+    this.#isOpen = false;
+    closeSync(this.#descriptor);
+  }
 }
 
 /** Writes a file that must not be there yet and waits until its bytes are on the disk; its name is not, yet. @throws EEXIST. */
@@ -52,13 +93,15 @@ export function writeNewFile(path: string, parts: Iterable<Uint8Array>, mode: nu
   const descriptor = openSync(path, 'wx', mode);
   try {
     fchmodSync(descriptor, mode);
-    for (const part of parts) {
-      for (let done = 0; done < part.length; ) done += writeSync(descriptor, part, done);
-    }
+    for (const part of parts) writeAll(descriptor, part);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
 }
 
 /**

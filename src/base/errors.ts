@@ -70,11 +70,14 @@ export class SessionLostError extends FsError {
   }
 }
 
+/** Of a command that failed: at run time, by its usage, fsck that could not look. */
+export type ExitStatus = 1 | 2 | 8;
+
 /** A mistake in the user's input or environment: one line on stderr, exit status 2 (usage), 1 (run time) or 8 (fsck could not look). */
 export class UserError extends Error {
-  readonly exitStatus: 1 | 2 | 8;
+  readonly exitStatus: ExitStatus;
 
-  constructor(message: string, exitStatus: 1 | 2 | 8 = 1, options?: { cause?: unknown }) {
+  constructor(message: string, exitStatus: ExitStatus = 1, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'UserError';
     this.exitStatus = exitStatus;

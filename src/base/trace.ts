@@ -10,6 +10,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LineWriter } from './line-writer.ts';
 
 /** One operation under way. */
 export interface TracedOperation {
@@ -62,8 +63,12 @@ function begun(name: string, bytesIn: number): TracedOperation {
 }
 
 /** Undefined unless the program was started with JANUSFS_TRACE=1. */
-export const tracer: Tracer | undefined =
-  process.env.JANUSFS_TRACE === '1' ? new Tracer((line) => void process.stderr.write(line)) : undefined;
+export const tracer: Tracer | undefined = process.env.JANUSFS_TRACE === '1' ? tracerOnStderr() : undefined;
+
+function tracerOnStderr(): Tracer {
+  const lines = new LineWriter(2, (count) => `trace lines=${count} could not be written\n`);
+  return new Tracer((line) => lines.write(line));
+}
 
 /**
  * Traces an S3 request until its connection has taken the reply. Call it in the asynchronous function that handles it.

@@ -1,6 +1,6 @@
 /** The command line: argv -> one command -> an exit status. */
 import { Command, CommanderError, Option } from 'commander';
-import { UserError } from '../base/errors.ts';
+import { type ExitStatus, UserError } from '../base/errors.ts';
 import { lookupTable } from '../base/lookup-table.ts';
 import {
   describeSetting,
@@ -35,6 +35,7 @@ import { userAddCommand, userListCommand, userRemoveCommand } from './commands/u
 import { readVersion, versionCommand } from './commands/version.ts';
 import { reportError } from './report-error.ts';
 import { hidePasswords } from './service/guard-secrets.ts';
+import { StandardStreams } from './standard-streams.ts';
 
 // Their modules are light: each loads the layers it needs when it runs, so that `janusfs version` loads none.
 const COMMANDS: readonly CommandSpec[] = [
@@ -66,23 +67,37 @@ const COMMANDS: readonly CommandSpec[] = [
 
 const GROUPS = lookupTable({ user: 'S3 users of a volume' });
 
+const USAGE = 2;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Runs one command. @returns the exit status: 0, 1 (run time), 2 (usage) or what the command documents. Never throws. */
 export async function runCommandLine(argv: readonly string[], env: Environment): Promise<number> {
   hidePasswords(argv);
   const debug = argv.includes('--debug') || env.JANUSFS_DEBUG === '1' || env.JANUSFS_DEBUG === 'true';
+  const streams = new StandardStreams();
+  const outcome: Outcome = { status: 0, failedStatus: FAILED };
   try {
-    let status = 0;
-    await buildProgram(env, (given) => {
-      status = given;
-    }).parseAsync(argv, { from: 'user' });
-    return status;
+    await buildProgram(env, outcome).parseAsync(argv, { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : reportError(usageError(error), debug);
-    return reportError(error, debug);
+    const isHelp = error instanceof CommanderError && error.exitCode === 0;
+    if (!isHelp) return reportError(error instanceof CommanderError ? usageError(error) : error, debug);
   }
+  const unheard = await streams.settled();
+  if (unheard === undefined) return outcome.status;
+  // A reader that had enough (head) knows.
+  if (unheard.code !== 'EPIPE')
+    reportError(new UserError(`cannot write to standard output: ${unheard.message}`), debug);
+  return outcome.failedStatus;
 }
+
+/** How the command that was run ended, and the exit status with which it would have failed. */
+interface Outcome {
+  status: number;
+  failedStatus: ExitStatus;
+}
+
+const FAILED: ExitStatus = 1;
 
 /** Commander has already been told to print nothing, so its message becomes our one line. */
 function usageError(error: CommanderError): UserError {
@@ -90,9 +105,7 @@ function usageError(error: CommanderError): UserError {
   return new UserError(`${message}; see --help`, 2);
 }
 
-type Ended = (status: number) => void;
-
-function buildProgram(env: Environment, ended: Ended): Command {
+function buildProgram(env: Environment, outcome: Outcome): Command {
   const program = new Command('janusfs');
   program
     .description('One file system with two doors: a Linux mount and an S3 endpoint over the same files.')
@@ -103,7 +116,7 @@ function buildProgram(env: Environment, ended: Ended): Command {
   for (const spec of COMMANDS) {
     const [first, second] = spec.name.split(' ') as [string, string | undefined];
     if (second === undefined) {
-      addCommand(program, first, spec, env, ended);
+      addCommand(program, first, spec, env, outcome);
       continue;
     }
     let group = groups.get(first);
@@ -112,7 +125,7 @@ function buildProgram(env: Environment, ended: Ended): Command {
       muzzle(group);
       groups.set(first, group);
     }
-    addCommand(group, second, spec, env, ended);
+    addCommand(group, second, spec, env, outcome);
   }
   return program;
 }
@@ -131,7 +144,7 @@ function muzzle(command: Command): void {
   });
 }
 
-function addCommand(parent: Command, name: string, spec: CommandSpec, env: Environment, ended: Ended): void {
+function addCommand(parent: Command, name: string, spec: CommandSpec, env: Environment, outcome: Outcome): void {
   const command = parent.command(`${name} ${spec.positional}`.trim()).description(spec.summary);
   command
     .exitOverride()
@@ -149,7 +162,8 @@ function addCommand(parent: Command, name: string, spec: CommandSpec, env: Envir
   command.addHelpText('after', `\nExamples:\n  ${spec.examples.join('\n  ')}`);
   command.action(async (...parameters: unknown[]) => {
     const args = parameters.slice(0, -2) as (string | undefined)[];
-    ended(await runSpec(spec, settings, args, givenFlags(command), env));
+    outcome.failedStatus = spec.failedStatus ?? FAILED;
+    outcome.status = await runSpec(spec, settings, args, givenFlags(command), env);
   });
 }
 
@@ -170,12 +184,21 @@ async function runSpec(
   const configPath = typeof flags.config === 'string' ? flags.config : env.JANUSFS_CONFIG;
   const file = configPath === undefined || configPath === '' ? {} : readConfigFile(configPath);
   const sources: SettingSources = { flags, env, file };
-  const status = await spec.run({
+  const call = {
     args,
     options: flags as Record<string, string | undefined>,
     settings: resolveSettings(names, sources),
-    isGiven: (name) => isGiven(name, sources),
+    isGiven: (name: SettingName) => isGiven(name, sources),
     env,
-  });
-  return status ?? 0;
+  };
+  try {
+    return (await spec.run(call)) ?? 0;
+  } catch (error) {
+    if (spec.failedStatus === undefined || isUsageError(error)) throw error;
+    throw new UserError(error instanceof Error ? error.message : String(error), spec.failedStatus, { cause: error });
+  }
+}
+
+function isUsageError(error: unknown): boolean {
+  return error instanceof UserError && error.exitStatus === USAGE;
 }

@@ -1,4 +1,5 @@
 /** What a command's file exports; program.ts turns it into the command line. */
+import type { ExitStatus } from '../../base/errors.ts';
 import type { SettingName, Settings } from '../../config.ts';
 
 export interface CommandOption {
@@ -29,6 +30,8 @@ export interface CommandSpec<N extends SettingName = SettingName> {
   examples: readonly string[];
   settings: readonly N[];
   options?: readonly CommandOption[];
+  /** Exit status when it fails, or its output goes nowhere, where that is not 1. */
+  failedStatus?: ExitStatus;
   /** Resolves when the command is through, with an exit status other than 0 if need be; throws UserError for what the user can mend. */
   run(call: CommandCall<N>): Promise<number | undefined> | Promise<void>;
 }

@@ -1,8 +1,7 @@
-import { createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { UserError } from '../../../base/errors.ts';
+import { openOutput } from '../../output-file.ts';
 import { startProgress } from '../../progress.ts';
 import { stoppable } from '../../service/stoppable.ts';
 import { TOOL_SETTINGS, withVolume } from '../../volume/tool-volume.ts';
@@ -29,13 +28,11 @@ export const dumpCommand = defineCommand({
       const { dumpVolume } = await import('../../../dump/dump-volume.ts');
       const { writeTo } = await import('../../../dump/copies.ts');
       const bar = startProgress('dump');
-      const temporary = output === undefined ? undefined : `${output}.part`;
-      // It holds the secret keys of the volume's users.
-      const target = temporary === undefined ? process.stdout : createWriteStream(temporary, { mode: 0o600 });
+      const target = openOutput(output); // It will hold the secret keys of the volume's users.
       const gzip = createGzip({ level: 3 });
-      const written = target === process.stdout ? finished(gzip) : finished(target);
+      const written = Promise.race([finished(gzip), target.failed]);
       written.catch(() => {}); // Awaited below, unless the dump fails first.
-      gzip.pipe(target);
+      gzip.pipe(target.stream, { end: false });
       try {
         const report = await stoppable((signal) => {
           const options = { version: readVersion(), signal, progress: (fraction: number) => bar.update(fraction) };
@@ -43,10 +40,10 @@ export const dumpCommand = defineCommand({
         });
         gzip.end();
         await written;
-        if (temporary !== undefined) await complete(temporary, output!);
+        await target.complete();
         process.stderr.write(`dumped ${report.keys} keys (${report.bytes} bytes before compression)\n`);
       } catch (error) {
-        if (temporary !== undefined) await rm(temporary, { force: true });
+        target.discard();
         throw error;
       } finally {
         bar.stop();
@@ -54,13 +51,3 @@ export const dumpCommand = defineCommand({
     });
   },
 });
-
-async function complete(temporary: string, path: string): Promise<void> {
-  const file = await open(temporary, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-}

@@ -41,12 +41,13 @@ export const fsckCommand = defineCommand({
     { flags: '--json', text: 'print a JSON object per finding and a last one with the sums' },
   ],
   settings: TOOL_SETTINGS,
+  failedStatus: FAILED,
   async run(call) {
     const { repair, zeroLost, deep, age, json } = call.options;
     if (zeroLost !== undefined && repair === undefined)
       throw new UserError('--zero-lost gives up bytes: it needs --repair', 2);
     const orphanAgeMs = ageMs(age);
-    let status = FAILED;
+    let status = CLEAN;
     await withVolume(call, call.args[0], async (volume) => {
       const print = json === undefined ? printText : printJson;
       const report = await check(
@@ -57,10 +58,6 @@ export const fsckCommand = defineCommand({
       status = report.found === 0 ? CLEAN : report.mended === report.found ? MENDED : LEFT;
       if (json === undefined) process.stdout.write(`${formatReport(report, repair !== undefined)}\n`);
       else process.stdout.write(`${JSON.stringify(report)}\n`);
-    }).catch((error: Error) => {
-      throw new UserError(error.message, error instanceof UserError && error.exitStatus === 2 ? 2 : FAILED, {
-        cause: error,
-      });
     });
     return status;
   },
