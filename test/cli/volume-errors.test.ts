@@ -110,6 +110,10 @@ test("a mount refuses a store that is not the volume's, and a place where it can
   mkdirSync(mnt);
   writeFileSync(join(root, 'store-one', 'janusfs-volume.json'), '{"volume":"two","uuid":"another"}');
   await refused(['mount', one, mnt], /belongs to another volume \(two, another\)/);
+  for (const damaged of ['', '{"volume":', '{}', 'null', '{"volume":"one","uuid":1}']) {
+    writeFileSync(join(root, 'store-one', 'janusfs-volume.json'), damaged);
+    await refused(['mount', one, mnt], /is damaged; .* replace the file by: \{"volume":"one","uuid":"\S+"\}/);
+  }
   assert.deepEqual(mountsAt(mnt), []);
   const mounted = await serving(t, ['mount', two, mnt]);
   assert.deepEqual(readyFields(mounted.ready), { mount: mnt });

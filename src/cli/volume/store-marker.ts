@@ -25,9 +25,10 @@ export async function claimStore(
   signal: AbortSignal,
   isEmpty: () => Promise<boolean>,
 ): Promise<void> {
-  const owner = await readMarker(store, signal);
+  const marker = JSON.stringify({ volume: format.name, uuid: format.uuid });
+  const replaceIt = `if it is the store of ${format.name}, replace the file by: ${marker}`;
+  const owner = await readMarker(store, replaceIt, signal);
   if (owner === undefined) {
-    const marker = `${JSON.stringify({ volume: format.name, uuid: format.uuid })}`;
     if (!(await isEmpty())) {
       throw new UserError(
         `${store.url} is not the store of ${format.name}: it has no ${MARKER_KEY}, and the volume is not empty; is its disk mounted? ` +
@@ -55,7 +56,7 @@ export async function isEmptyVolume(meta: Meta): Promise<boolean> {
  * @throws UserError naming what is in the way.
  */
 export async function checkNewStore(store: ObjectStore, isOurs: boolean, signal: AbortSignal): Promise<void> {
-  const owner = await readMarker(store, signal);
+  const owner = await readMarker(store, 'if no volume uses this store any more, remove the file', signal);
   const isLeftover = isOurs && owner !== undefined && !(await holdsBlocks(store, signal));
   // The volume that this named was lost in a power cut before it had a block.
   if (isLeftover) await tried(store, 'delete in', () => store.deleteMany([MARKER_KEY], signal));
@@ -76,18 +77,27 @@ async function holdsBlocks(store: ObjectStore, signal: AbortSignal): Promise<boo
   return (await tried(store, 'read', () => store.list('chunks/', '', 1, signal))).length > 0;
 }
 
-async function readMarker(
-  store: ObjectStore,
-  signal: AbortSignal,
-): Promise<{ volume: string; uuid: string } | undefined> {
+/** @param advice what to do when the mark is no mark. @throws UserError */
+async function readMarker(store: ObjectStore, advice: string, signal: AbortSignal): Promise<Marker | undefined> {
   const there = await tried(store, 'read', () => store.head(MARKER_KEY, signal));
   if (there === undefined) return undefined;
   const text = await tried(store, 'read', () => store.get(MARKER_KEY, undefined, signal));
+  const marker = parseMarker(text.toString('utf8'));
+  if (marker === undefined) throw new UserError(`${MARKER_KEY} in ${store.url} is damaged; ${advice}`);
+  return marker;
+}
+
+interface Marker {
+  volume: string;
+  uuid: string;
+}
+
+function parseMarker(text: string): Marker | undefined {
   try {
-    const { volume, uuid } = JSON.parse(text.toString('utf8')) as Record<string, unknown>;
-    return { volume: String(volume), uuid: String(uuid) };
-  } catch (error) {
-    throw new UserError(`${MARKER_KEY} in ${store.url} is damaged`, 1, { cause: error });
+    const { volume, uuid } = JSON.parse(text) as Record<string, unknown>;
+    return typeof volume === 'string' && typeof uuid === 'string' ? { volume, uuid } : undefined;
+  } catch {
+    return undefined;
   }
 }
 
