@@ -5,9 +5,9 @@
  *
  * Memory is bounded: what grows with the volume is on disk, but for 16 bytes a directory. Only what stands when it is looked at
  * again is told, and every repair is one script that does nothing when something has changed meanwhile. What can be judged only
- * over the whole volume (counters, bytes without an owner) is judged when nobody wrote during the walk, and said to be left
- * otherwise.
+ * over the whole volume (counters) is judged when nobody wrote during the walk, and said to be left otherwise.
  */
+import { readU64 } from '../base/integers.ts';
 import type { Logger } from '../base/log.ts';
 import { objectBytesOf } from '../chunk/block-format.ts';
 import { type Block, blockName } from '../chunk/block-name.ts';
@@ -97,6 +97,7 @@ class Fsck {
   readonly #reading = new Set<Promise<void>>();
   readonly #damaged: { block: Block; places: readonly SlicePlace[]; what: string }[] = [];
   #readFailure: unknown;
+  #queued: Promise<ReadonlySet<number>> | undefined;
   #paths = 0;
 
   constructor(
@@ -147,6 +148,7 @@ class Fsck {
         shared,
         beganMs,
         blockStands: (block) => this.#stands(block),
+        isQueued: async (id) => (await this.#queue()).has(id),
         isPending: async (id) => (await meta.upkeep.pendingPlace(id)) !== undefined,
         ...(options.deep ? { onBlock: (block, places) => this.#readBlock(block, places) } : {}),
         onOrphan: (slice) => this.#orphan(slice, beganMs),
@@ -192,6 +194,12 @@ class Fsck {
     else tell('left', 'it changed meanwhile; run fsck again');
   }
 
+  /** Inline slices that wait for the packer now; read once. Inline slices are few: the budget bounds them. */
+  #queue(): Promise<ReadonlySet<number>> {
+    this.#queued ??= queuedSlices(this.#meta);
+    return this.#queued;
+  }
+
   async #stands(block: Block): Promise<boolean> {
     const key = blockName(block.sliceId, block.index, block.blockBytes);
     const found = await withRetry('head', HEAD_RETRY, this.#options.signal, (attempt) =>
@@ -233,4 +241,10 @@ class Fsck {
     this.#reading.add(reading);
     reading.finally(() => this.#reading.delete(reading));
   }
+}
+
+async function queuedSlices({ scan }: Meta): Promise<ReadonlySet<number>> {
+  const ids = new Set<number>();
+  for await (const page of scan.scored('inq')) for (const [member] of page) ids.add(readU64(member, 0));
+  return ids;
 }

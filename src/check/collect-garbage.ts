@@ -121,8 +121,9 @@ class Collector {
       quiet: false,
       shared,
       beganMs,
-      // Missing blocks are for fsck to tell.
+      // Missing blocks, and bytes in Redis, are for fsck to tell.
       blockStands: async () => true,
+      isQueued: async () => true,
       isPending: async () => false,
       onOrphan: (slice) => this.#orphan(slice, beganMs),
       onPack: (pack) => this.#pack(pack, beganMs),

@@ -30,6 +30,8 @@ export interface SliceContext {
   blockStands(block: Block): Promise<boolean>;
   /** Whether the slice waits in a client's journal (write-back), asked now. */
   isPending(id: number): Promise<boolean>;
+  /** Whether the packer's queue, read after the walk, names the inline slice: what got its first record during the walk is there. */
+  isQueued(id: number): Promise<boolean>;
   /** Called for each block that records need and that is there. */
   onBlock?: (block: Block, places: readonly SlicePlace[]) => Promise<void>;
   /** Called for each slice without a record: its objects, and when the youngest was stored. */
@@ -186,49 +188,56 @@ async function* unnamed(
       youngestMs: Math.max(...objects.map((row) => row[4]!)),
     });
   }
-  const why = context.quiet ? undefined : 'the volume is being written: run it again when it is not';
-  const settled = !context.shared.has(id) && idMs(id) < context.beganMs;
+  // Where a record came later than the walk, `shared` or the packer's queue tells; all else was seen when it is there.
+  if (!context.shared.has(id) && idMs(id) < context.beganMs) yield* unreferenced(context, id, has);
+  for (const queued of facts.filter((row) => row[1] === SLICE_FACT.queued)) yield* queue(context, id, [], [queued]);
+}
+
+/** Bytes and counts of a slice that has no record and gets none. */
+async function* unreferenced(
+  context: SliceContext,
+  id: number,
+  has: (kind: number) => Row | undefined,
+): AsyncGenerator<Suspicion> {
+  const { scan } = context.meta;
+  const suspicions: (Suspicion & { mend: MendStep[] })[] = [];
   const inline = has(SLICE_FACT.inline);
-  if (inline !== undefined && settled) {
-    const mend: MendStep[] = [
-      ['has-key', `b${id}`],
-      ['delete', `b${id}`],
-      ['add-to-field', 'n', 'inline', -inline[2]!],
-    ];
-    yield {
+  if (inline !== undefined && !(await context.isQueued(id))) {
+    suspicions.push({
       kind: 'orphan-inline',
       what: `the bytes of inline slice ${id} (${inline[2]}) belong to no file`,
-      ...(why === undefined ? { mend } : { why }),
-    };
+      mend: [
+        ['has-key', `b${id}`],
+        ['delete', `b${id}`],
+        ['add-to-field', 'n', 'inline', -inline[2]!],
+      ],
+    });
   }
   const pack = has(SLICE_FACT.pack);
-  if (pack !== undefined && has(SLICE_FACT.uploading) === undefined && settled) {
-    const before = packedPair(pack[2]!, pack[3]!);
-    const mend: MendStep[] = [
-      ['field-is', 'pk', String(id), before],
-      ['delete-field', 'pk', String(id)],
-      ['remove-member', 'pkdead', String(id)],
-      ['add-member', 'gc', `${id}:${pack[3]}`, Date.now()],
-    ];
-    yield {
+  if (pack !== undefined && has(SLICE_FACT.uploading) === undefined) {
+    suspicions.push({
       kind: 'pack-count',
       what: `pack ${id} counts ${pack[2]} live bytes, and no record names it`,
-      ...(why === undefined ? { mend } : { why }),
-    };
+      mend: [
+        ['field-is', 'pk', String(id), packedPair(pack[2]!, pack[3]!)],
+        ['delete-field', 'pk', String(id)],
+        ['remove-member', 'pkdead', String(id)],
+        ['add-member', 'gc', `${id}:${pack[3]}`, Date.now()],
+      ],
+    });
   }
   const shared = has(SLICE_FACT.shared);
-  if (shared !== undefined && settled) {
-    const mend: MendStep[] = [
-      ['field-is', 'ref', String(id), String(shared[2])],
-      ['delete-field', 'ref', String(id)],
-    ];
-    yield {
+  if (shared !== undefined) {
+    suspicions.push({
       kind: 'reference-count',
       what: `slice ${id} counts ${shared[2]! + 1} records and has none`,
-      ...(why === undefined ? { mend } : { why }),
-    };
+      mend: [
+        ['field-is', 'ref', String(id), String(shared[2])],
+        ['delete-field', 'ref', String(id)],
+      ],
+    });
   }
-  for (const queued of facts.filter((row) => row[1] === SLICE_FACT.queued)) yield* queue(context, id, [], [queued]);
+  for (const suspicion of suspicions) if (await scan.apply([suspicion.mend[0]!])) yield suspicion;
 }
 
 /** Slice ids carry the time at which they were given out (docs/FORMAT.md, `slice`). */
@@ -310,7 +319,7 @@ async function* countSuspicion(
   const same = count === records.length && bytes === records.reduce((sum, row) => sum + row[7]!, 0);
   if (!same) return;
   const conditions = keys.map((key, i): MendStep => ['is', key, values[i] ?? '']);
-  // A record elsewhere could only have come by sharing, which `shared` tells; asked again below, in the same script's order.
+  // A record elsewhere has changed the count, or is told by `shared`.
   if (await scan.apply([...conditions, steps[0]!])) yield { kind, what, mend: [...conditions, ...steps] };
 }
 

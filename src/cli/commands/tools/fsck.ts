@@ -113,7 +113,7 @@ function formatReport(report: FsckReport, repair: boolean): string {
         ? 'clean'
         : `${found} found${repair ? `, ${mended} mended, ${found - mended} left` : '; --repair mends what can be mended'}`),
   ];
-  if (!quiet) lines.push('the volume was written meanwhile: counters and bytes without an owner were not judged');
+  if (!quiet) lines.push('the volume was written meanwhile: counters were not judged');
   if (youngOrphans > 0)
     lines.push(`${youngOrphans} objects that no file names are younger than --age, and were left alone`);
   if (foreignObjects > 0) lines.push(`${foreignObjects} objects under chunks/ are no blocks of janusfs`);

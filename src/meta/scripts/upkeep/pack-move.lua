@@ -2,9 +2,10 @@
 -- goes when its last record has left. Records are right one by one; version and times stay. Guard as in pack-swap.
 -- Returns {'OK', records moved}. Errors: ESTALE (the new pack was given up).
 --@shrinks
---@needs core mutate map packs
+--@needs core mutate map packs slices
 local old, new = arg.old_pack, arg.new_pack
 if not call('ZSCORE', P .. 'pkup', new .. ':' .. mutate.sid) then return { 'ESTALE' } end
+slices.spread({ new })
 local runs = {}
 for at = 1, #arg.runs, 12 do
   local from, len, to = struct.unpack('<I4I4I4', arg.runs, at)

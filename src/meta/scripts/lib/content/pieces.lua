@@ -71,9 +71,14 @@ function pieces.store(ino, list, first)
       call('ZADD', P .. 'inq', now.ms, slices.queued(id, ino, piece.chunk, piece.size - INLINE_BIT))
     end
   end
+  local several = {}
   for id, count in pairs(uses) do
-    if count > 1 then call('HSET', P .. 'ref', fmt(id), count - 1) end
+    if count > 1 then
+      call('HSET', P .. 'ref', fmt(id), count - 1)
+      several[#several + 1] = fmt(id)
+    end
   end
+  slices.spread(several)
   local counts = {}
   for i, chunk in ipairs(order) do
     counts[i] = struct.pack('<I4I4', chunk, slices.append(ino, chunk, table.concat(records[chunk])))

@@ -3,8 +3,8 @@
 --   b<id>           bytes of an inline slice
 --   inq             zset of inline slices by age: score = commit ms, member = <I8I8I4I4> id, ino, chunk, size
 --   ref             hash: slice id -> number of records beyond the first (stored and inline slices, not packs)
---   shared          set: slices that got a record elsewhere while a tool walks the volume (lease `scan`): a record that
---                   moves behind the tool's back is not one that is missing
+--   shared          set: slices that got records elsewhere while a tool walks the volume (lease `scan`): it may have seen some
+--                   of them, or none, and concludes nothing from that
 --
 -- Every record is one reference. Content changes bump the version; moving bytes (packing, compaction) does not.
 --@needs core now attrs fresh usage garbage map packs
@@ -116,13 +116,19 @@ function slices.release(ino, chunk, records, rest)
   usage.add_inline(-freed)
 end
 
+-- These slices get records elsewhere: a tool that walks the volume (lease `scan`) cannot have seen them all.
+function slices.spread(ids)
+  if #ids == 0 or call('EXISTS', P .. 'lease:scan') == 0 then return end
+  for _, id in ipairs(ids) do call('SADD', P .. 'shared', id) end
+  call('EXPIRE', P .. 'shared', 86400)
+end
+
 -- References come: records {id, size, len} that name slices which already have records elsewhere go into a chunk.
 function slices.share(ino, chunk, records)
   local sums = slices.sums(records)
-  if #sums > 0 and call('EXISTS', P .. 'lease:scan') == 1 then
-    for _, slice in ipairs(sums) do call('SADD', P .. 'shared', slices.key(slice)) end
-    call('EXPIRE', P .. 'shared', 86400)
-  end
+  local ids = {}
+  for i, slice in ipairs(sums) do ids[i] = slices.key(slice) end
+  slices.spread(ids)
   local in_packs = slices.hash_of(P .. 'pk', sums, slices.key)
   for i, slice in ipairs(sums) do
     if in_packs[i] then
@@ -143,9 +149,11 @@ function slices.drop_chunk(ino, chunk)
   return #packed / SLICE_RECORD_BYTES
 end
 
--- Inline slices under a chunk that changes its owner stay in the packer's queue under the new one.
+-- Inline slices under a chunk that changes its owner stay in the packer's queue under the new one. A walk that has passed the
+-- new place comes to the old one when it is gone.
 local function chunk_move(ino, chunk, to)
   local packed = map.records(ino, chunk)
+  local ids = {}
   call('RENAME', map.key(ino, chunk), map.key(to, chunk))
   if chunk >= 1 then
     call('ZREM', P .. 'k' .. ino, chunk)
@@ -153,6 +161,7 @@ local function chunk_move(ino, chunk, to)
   end
   for at = 1, #packed, SLICE_RECORD_BYTES do
     local _, id, size = struct.unpack(SLICE_RECORD_FORMAT, packed, at)
+    if id ~= 0 then ids[#ids + 1] = fmt(id) end
     if size >= INLINE_BIT then
       local score = call('ZSCORE', P .. 'inq', slices.queued(id, ino, chunk, size - INLINE_BIT))
       if score then
@@ -161,6 +170,7 @@ local function chunk_move(ino, chunk, to)
       end
     end
   end
+  slices.spread(ids)
 end
 
 -- An inode no name and no session reaches, which `reap` frees step by step; takes chunks that are too many for now.
