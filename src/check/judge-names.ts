@@ -11,6 +11,8 @@ import { isDirectory, type LocalLook, type Place, withNames } from './local-look
 import { joinByKey, type Row } from './spool.ts';
 import { FACT, type VolumeWalk } from './volume-walk.ts';
 
+const PATH_TRIES = 5;
+
 /** Keys that go with an inode, by their fact. */
 const LEFTOVERS: readonly (readonly [fact: number, key: (ino: number) => string])[] = [
   [FACT.entries, (ino) => `d${ino}`],
@@ -41,8 +43,10 @@ export async function* judgeNames(meta: Meta, walk: VolumeWalk, look: LocalLook)
     const named = ino === ROOT_INO || rows.names.length > 0;
     if (!named && nlink > 0) yield* unreachable(meta, ino, look);
     else if (!named) {
-      // Hidden, removed, or lost: somebody keeps it, it waits to be freed, or it is part of an upload.
-      if (![FACT.waits, FACT.kept, FACT.part].some((fact) => known.has(fact))) forgotten.push(ino);
+      // Hidden, removed, or lost: somebody keeps it, it waits to be freed, or it is part of an upload. Of what was made during
+      // the walk only a part may have been seen.
+      if (ino <= walk.lastIno && ![FACT.waits, FACT.kept, FACT.part].some((fact) => known.has(fact)))
+        forgotten.push(ino);
     } else if (nlink !== expected || (directory && ino !== ROOT_INO && rows.names[0]![1] !== parent)) {
       yield* linkCount(ino, directory, rows.names, look);
     } else if (!directory && known.has(FACT.waits)) yield* linkCount(ino, directory, rows.names, look);
@@ -178,7 +182,10 @@ async function* unreachable(meta: Meta, ino: number, look: LocalLook, cycleParen
   const view = await look.inode(ino, cycleParent === undefined ? [] : [cycleParent]);
   if (view === undefined || view.attr.nlink === 0) return;
   if (cycleParent === undefined && view.places.length > 0) return;
-  if (cycleParent !== undefined && (await look.path(ino)) !== undefined) return;
+  for (let tries = 0; cycleParent !== undefined && tries < PATH_TRIES; tries++) {
+    // A rename on the way may hide it for a moment.
+    if ((await look.path(ino)) !== undefined) return;
+  }
   yield {
     kind: 'unreachable-inode',
     what: `no path leads to inode ${ino} (${isDirectory(view.attr) ? 'a directory' : `${view.attr.size} bytes`})`,

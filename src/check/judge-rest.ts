@@ -111,24 +111,25 @@ export async function* judgeCounters(meta: Meta, walk: VolumeWalk, quiet: boolea
     const type = mode & S_IFMT;
     if (type === S_IFREG || type === S_IFLNK) bytes += allocatedBytes({ mode, flags, size, sparseBytes } as Attr);
   }
-  const counters = new Map<string, Buffer>();
-  for await (const page of meta.scan.fields('n')) for (const [field, value] of page) counters.set(field, value);
+  const { counters } = walk;
   const wanted: [string, number, string][] = [
     ['inodes', inodes, 'inodes'],
     ['bytes', bytes, 'used bytes'],
     ['inline', walk.inlineBytes, 'inline bytes'],
   ];
   for (const [field, value, name] of wanted) {
-    const counted = counters.get(field)?.toString() ?? '0';
+    const counted = counters.get(field) ?? '0';
     if (Number(counted) === value) continue;
     const check: MendStep[] = [['field-is', 'n', field, counters.has(field) ? counted : '']];
+    // Somebody has begun to write since.
+    if (!(await meta.scan.apply(check))) continue;
     yield {
       kind: 'counter',
       what: `the counter of ${name} is ${counted}, not ${value}`,
       mend: [...check, ['set-field', 'n', field, value]],
     };
   }
-  const given = Number(counters.get('ino')?.toString() ?? 0);
+  const given = Number(counters.get('ino') ?? 0);
   if (given < last) {
     yield {
       kind: 'counter',

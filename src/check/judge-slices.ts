@@ -131,9 +131,11 @@ async function* missingBlocks(
       await context.onBlock?.(block, users);
       continue;
     }
+    // Not stored yet? Asked first: it stops waiting when it is in the store.
+    if (await context.isPending(id)) continue;
     // Stored, or no longer named, since it was listed?
     if (await context.blockStands(block)) await context.onBlock?.(block, users);
-    else if (!(await context.isPending(id)))
+    else
       yield* lostBlock(
         context.meta,
         block,

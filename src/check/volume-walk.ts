@@ -95,6 +95,10 @@ export class VolumeWalk {
   readonly partLists = new Set<string>();
   readonly sessions = new Set<string>();
   readonly openSets = new Set<string>();
+  /** The volume's counters (`n`) as they were behind the last key. */
+  counters: ReadonlyMap<string, string> = new Map();
+  /** The last inode number given out before the walk. */
+  lastIno = 0;
   inlineBytes = 0;
   objectCount = 0;
   objectBytes = 0;
@@ -139,6 +143,7 @@ export class VolumeWalk {
   /** Reads every key. */
   async readKeys(scan: MetaScan, signal: AbortSignal, progress: (count: number) => void): Promise<void> {
     let count = 0;
+    this.lastIno = Number((await readCounters(scan)).get('ino') ?? 0);
     for await (const keys of scan.keys()) {
       signal.throwIfAborted();
       await this.#readBatch(scan, keys);
@@ -153,6 +158,7 @@ export class VolumeWalk {
         else this.facts.add(Number(text), FACT.waits);
       }
     }
+    this.counters = await readCounters(scan);
   }
 
   /** Removes its files. */
@@ -274,4 +280,10 @@ export class VolumeWalk {
       }
     }
   }
+}
+
+async function readCounters(scan: MetaScan): Promise<Map<string, string>> {
+  const counters = new Map<string, string>();
+  for await (const page of scan.fields('n')) for (const [field, value] of page) counters.set(field, value.toString());
+  return counters;
 }

@@ -87,7 +87,9 @@ export class VolumeScan implements MetaScan {
 
   /** Sequence numbers of all slots but this session's own: two equal answers mean that nobody changed anything in between. */
   async activity(sessions: readonly SessionInfo[]): Promise<string> {
-    const seen: string[] = [];
+    // A session that came and went in between has taken a number.
+    const given = (await this.#engine.command('HGET', [this.#engine.key('n'), 'sid'])) as Buffer | null;
+    const seen = [`sessions ${given}`];
     for (const { sid } of sessions) {
       if (sid === this.#engine.sid) continue;
       for await (const page of this.fields(`ses:${sid}`)) {

@@ -5,7 +5,7 @@
 --@needs core mutate map packs slices
 local old, new = arg.old_pack, arg.new_pack
 if not call('ZSCORE', P .. 'pkup', new .. ':' .. mutate.sid) then return { 'ESTALE' } end
-slices.spread({ new })
+slices.unsettle({ new })
 local runs = {}
 for at = 1, #arg.runs, 12 do
   local from, len, to = struct.unpack('<I4I4I4', arg.runs, at)

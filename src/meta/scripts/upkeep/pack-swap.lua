@@ -7,7 +7,7 @@
 local pack, pack_bytes = arg.pack_id, arg.pack_bytes
 if not call('ZSCORE', P .. 'pkup', pack .. ':' .. mutate.sid) then return { 'ESTALE' } end
 
-slices.spread({ pack })
+slices.unsettle({ pack })
 local order, wanted = {}, {}
 for at = 1, #arg.swaps, 24 do
   local ino, chunk, id, offset = struct.unpack('<I8I4I8I4', arg.swaps, at)

@@ -78,7 +78,7 @@ function pieces.store(ino, list, first)
       several[#several + 1] = fmt(id)
     end
   end
-  slices.spread(several)
+  slices.unsettle(several)
   local counts = {}
   for i, chunk in ipairs(order) do
     counts[i] = struct.pack('<I4I4', chunk, slices.append(ino, chunk, table.concat(records[chunk])))

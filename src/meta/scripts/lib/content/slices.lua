@@ -3,8 +3,8 @@
 --   b<id>           bytes of an inline slice
 --   inq             zset of inline slices by age: score = commit ms, member = <I8I8I4I4> id, ino, chunk, size
 --   ref             hash: slice id -> number of records beyond the first (stored and inline slices, not packs)
---   shared          set: slices that got records elsewhere while a tool walks the volume (lease `scan`): it may have seen some
---                   of them, or none, and concludes nothing from that
+--   shared          set: slices that got records elsewhere, or went for good, while a tool walks the volume (lease `scan`): it
+--                   may have seen some of them, or none, and concludes nothing from that
 --
 -- Every record is one reference. Content changes bump the version; moving bytes (packing, compaction) does not.
 --@needs core now attrs fresh usage garbage map packs
@@ -116,8 +116,8 @@ function slices.release(ino, chunk, records, rest)
   usage.add_inline(-freed)
 end
 
--- These slices get records elsewhere: a tool that walks the volume (lease `scan`) cannot have seen them all.
-function slices.spread(ids)
+-- Of these slices a tool that walks the volume (lease `scan`) may see the records of two moments, or none.
+function slices.unsettle(ids)
   if #ids == 0 or call('EXISTS', P .. 'lease:scan') == 0 then return end
   for _, id in ipairs(ids) do call('SADD', P .. 'shared', id) end
   call('EXPIRE', P .. 'shared', 86400)
@@ -128,7 +128,7 @@ function slices.share(ino, chunk, records)
   local sums = slices.sums(records)
   local ids = {}
   for i, slice in ipairs(sums) do ids[i] = slices.key(slice) end
-  slices.spread(ids)
+  slices.unsettle(ids)
   local in_packs = slices.hash_of(P .. 'pk', sums, slices.key)
   for i, slice in ipairs(sums) do
     if in_packs[i] then
@@ -170,7 +170,7 @@ local function chunk_move(ino, chunk, to)
       end
     end
   end
-  slices.spread(ids)
+  slices.unsettle(ids)
 end
 
 -- An inode no name and no session reaches, which `reap` frees step by step; takes chunks that are too many for now.
