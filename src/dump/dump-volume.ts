@@ -8,6 +8,7 @@
  * Nobody waits for it but for that last script. docs/adr/0013.
  */
 import { UserError } from '../base/errors.ts';
+import { keyType } from '../meta/codec/key-type.ts';
 import type { KeyValue, KeyWatch, Meta, MetaScan } from '../meta/meta.ts';
 import { DUMP_VERSION, DumpEncoder, type DumpRecord } from './dump-format.ts';
 
@@ -34,10 +35,6 @@ const TABLES_AT_ONCE = 16;
 /** Keys of sessions: nobody has the volume open when a dump is loaded. */
 const LEFT_OUT = /^(ses$|ses:|open:|lease:|shared$|pend$|sync$)/;
 const KEPT = /^os(\d+)$/;
-/** Type by name (docs/FORMAT.md). What is no string and no hash is a sorted set. */
-const STRINGS = /^(fmt|i\d+|l\d+|a\d+|s\d+:\d+|b\d+|done:.*)$/s;
-const HASHES = /^(n|users|p\d+|x\d+|ref|pk|o\d+|up:.*|upp:.*)$/s;
-
 /**
  * Writes a dump in pieces. @param write resolves when more may come.
  * @throws UserError when Redis cannot be watched or the volume changes too fast; FsError; the signal's reason.
@@ -127,13 +124,13 @@ class Dump {
   async #putKeys(keys: readonly string[]): Promise<void> {
     for (let at = 0; at < keys.length; at += BATCH) {
       const batch = keys.slice(at, at + BATCH).filter((key) => !LEFT_OUT.test(key));
-      const strings = batch.filter((key) => STRINGS.test(key));
+      const strings = batch.filter((key) => keyType(key) === 'string');
       const values = await this.#scan.values(strings);
       const found = strings.map((key, i): KeyValue => {
         const bytes = values[i];
         return bytes === undefined ? { key, type: 'none', elements: [] } : { key, type: 'string', elements: [bytes] };
       });
-      const tables = batch.filter((key) => !STRINGS.test(key));
+      const tables = batch.filter((key) => keyType(key) !== 'string');
       for (let first = 0; first < tables.length; first += TABLES_AT_ONCE) {
         found.push(
           ...(await Promise.all(tables.slice(first, first + TABLES_AT_ONCE).map((key) => this.#readTable(key)))),
@@ -145,8 +142,14 @@ class Dump {
 
   async #readTable(key: string): Promise<KeyValue> {
     if (KEPT.test(key)) return { key, type: 'none', elements: [] };
+    const type = keyType(key);
+    // Left out, it would be missing when the copy is needed; the format's version says that there are no others.
+    if (type !== 'hash' && type !== 'zset')
+      throw new UserError(
+        `the key ${key} in Redis is of no kind that this janusfs knows; nothing else may write into a volume`,
+      );
     const elements: Buffer[] = [];
-    if (HASHES.test(key)) {
+    if (type === 'hash') {
       const seen = new Map<string, Buffer>();
       for await (const page of this.#scan.fields(key)) for (const [field, value] of page) seen.set(field, value);
       for (const [field, value] of seen) elements.push(Buffer.from(field, 'latin1'), value);

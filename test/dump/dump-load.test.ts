@@ -14,12 +14,14 @@ import { UserError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { ROOT_INO } from '../../src/base/vocabulary.ts';
 import { fsck } from '../../src/check/check-volume.ts';
+import { readScrub, setScrub } from '../../src/check/scrub-blocks.ts';
 import { openStore } from '../../src/chunk/object/open-store.ts';
 import { gunzip, listCopies, pruneCopies, readCopy } from '../../src/dump/copies.ts';
 import { CopyJob, copyNow, readPlan, setPlan } from '../../src/dump/copy-plan.ts';
 import { DumpEncoder } from '../../src/dump/dump-format.ts';
 import { dumpVolume } from '../../src/dump/dump-volume.ts';
 import { type LoadReport, loadVolume } from '../../src/dump/load-volume.ts';
+import { beginTrash, endTrash, listTrash, restoreFile } from '../../src/trash/trashed-files.ts';
 import { Deleter } from '../../src/upkeep/deleter.ts';
 import { checkVolume } from '../meta/volume-check.ts';
 import { MOUNT } from '../support/callers.ts';
@@ -61,6 +63,13 @@ before(async () => {
     }),
   );
   await alice.send(new CreateMultipartUploadCommand({ Bucket, Key: 'under way' }));
+  await setScrub(member, { rate: 1_000, everyMs: 3_600_000 });
+  await beginTrash(member, 3_600_000);
+  await writeFile(vfs, 'removed', 'in the trash');
+  await vfs.names.unlink(MOUNT, ROOT_INO, 'removed');
+  await writeFile(vfs, 'cut', 'content of before');
+  await writeFile(vfs, 'cut', '');
+  await endTrash(member); // What is there stays.
 }, LIMIT);
 
 async function dump(): Promise<Buffer> {
@@ -122,6 +131,30 @@ test('B1: a volume that is loaded from its dump is the same, and sound', LIMIT, 
   const before = (await lookupPath(gateway.vfs, 'big')).attr.ino;
   await writeFile(vfs, 'new', 'n');
   assert.ok((await lookupPath(vfs, 'new')).attr.ino > before + 2 ** 31, 'inode numbers are not given out twice');
+});
+
+test('B1: it has every key of the volume but those of sessions, the trash and its plans included', LIMIT, async () => {
+  await load(pieces(await dump()));
+  const keysOf = async ({ scan }: Member): Promise<string[]> => {
+    const found = new Set<string>();
+    for await (const page of scan.keys()) for (const key of page) found.add(key);
+    return [...found].filter((key) => !/^(ses|ses:.*|open:.*|lease:.*|os\d+|sync|del)$/.test(key)).sort();
+  };
+  const url = volumeUrl(gateway.volume.redis.socket, `loaded-${loads}`);
+  assert.deepEqual(await keysOf(await gateway.volume.join({ url })), await keysOf(member));
+  const { vfs, joined } = await opened(`loaded-${loads}`);
+  assert.equal((await readScrub(joined)).rate, 1_000);
+  const trashed = await listTrash(joined);
+  assert.deepEqual(trashed.map(({ path }) => path).sort(), ['cut', 'removed']);
+  for (const file of trashed) assert.ok(await restoreFile(joined, file, `${file.path}-again`));
+  assert.equal(await readFile(vfs, 'removed-again'), 'in the trash');
+  assert.equal(await readFile(vfs, 'cut-again'), 'content of before');
+});
+
+test('B1: a key that no volume has is named instead of left out', LIMIT, async () => {
+  await member.engine.command('SET', [member.engine.key('foreign'), 'x']);
+  await assert.rejects(dump(), /the key foreign in Redis is of no kind/);
+  await member.engine.command('DEL', [member.engine.key('foreign')]);
 });
 
 test('B2: a dump that is taken while clients write is the volume as of one moment', LIMIT, async () => {
