@@ -196,6 +196,21 @@ test('C4: a new slice whose records come on both sides of the walk has no wrong 
   }
 });
 
+test('C4: what compaction makes of a chunk behind the back of the walk has no wrong count', LIMIT, async () => {
+  await findsNothing(async () => {
+    const id = await packer.data.reserveSlices(1);
+    const ino = await writeFile(session.vfs, `compacted-${id}`, 'x'.repeat(300_000));
+    const { map } = await packer.data.readMap(ino, 0, 1, 0);
+    const size = await storeBlock(id, Buffer.alloc(300_000, 'x'));
+    const record = (pos: number) => ({ pos, id, size, off: pos, len: 150_000, inline: false });
+    const compact = async (): Promise<void> => {
+      const prefix = [...map.chunks.get(0)!];
+      assert.ok(await packer.data.compactChunk(ino, 0, prefix, [record(0), record(150_000)]));
+    };
+    return { first: compact, missed: new Set([`s${ino}:0`]) };
+  });
+});
+
 test('C4: an object that is deleted while fsck walks is not called one of nobody', LIMIT, async () => {
   await findsNothing(async () => {
     const ino = await writeFile(session.vfs, 'short-lived', 'short-lived '.repeat(30_000));

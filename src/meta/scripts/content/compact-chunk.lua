@@ -23,8 +23,10 @@ end
 local rest = replacement .. string.sub(packed, #prefix + 1)
 slices.store(ino, chunk, rest)
 slices.share(ino, chunk, kept)
+local several = {}
 for _, slice in ipairs(slices.sums(added)) do
   local pack = call('HGET', P .. 'pk', slices.key(slice))
+  if pack or slice.count > 1 then several[#several + 1] = slices.key(slice) end
   if pack then
     local live, total = struct.unpack('<I8I8', pack)
     packs.add_live(slice.id, live, total, slice.len)
@@ -32,5 +34,6 @@ for _, slice in ipairs(slices.sums(added)) do
     call('HINCRBY', P .. 'ref', slices.key(slice), slice.count - 1)
   end
 end
+slices.unsettle(several)
 slices.release(ino, chunk, gone, rest)
 return mutate.finish({ 'OK', 1 })
