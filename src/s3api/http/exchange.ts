@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ByteString } from '../../base/byte-string.ts';
 import type { Logger } from '../../base/log.ts';
-import { type Entry, NAME_BYTES_MAX, ROOT_INO, type User } from '../../base/vocabulary.ts';
+import { type Entry, NAME_BYTES_MAX, type User } from '../../base/vocabulary.ts';
 import type { Context, Vfs } from '../../vfs/vfs.ts';
 import { type Authenticated, authenticate } from '../auth/authenticate.ts';
 import { authorize, enforce } from '../auth/authorize.ts';
@@ -14,7 +14,6 @@ import type { UserDirectory } from '../auth/user-directory.ts';
 import type { GatewaySettings, Operation, Payload, S3Request, S3Response, Scope } from '../operations/operation.ts';
 import { declaredDigests, payloadForm } from '../payload/form.ts';
 import { VerifiedPayload } from '../payload/verified.ts';
-import { isBucketName } from '../protocol/bucket-name.ts';
 import { joinedHeaders, type RequestHeaders } from '../protocol/request-headers.ts';
 import { type Absent, S3Error, toS3Error } from '../protocol/s3-error.ts';
 import type { BucketCache } from './bucket-cache.ts';
@@ -161,17 +160,14 @@ export class Exchange implements S3Request {
     return this.#bucketEntry;
   }
 
-  /** A directory whose name is no bucket name is reached only as the volume's own bucket, or below it. */
   async #findBucket(name: ByteString): Promise<Entry> {
     if (name.length > NAME_BYTES_MAX) throw new S3Error('InvalidBucketName');
     const { buckets } = this.#options;
     const cached = this.#cachedBucket ? buckets.get(this.vfs, this.context, name) : undefined;
     if (cached !== undefined) return cached;
-    const entry = await buckets.find(this.vfs, this.context, name).catch((error) => {
+    return buckets.find(this.vfs, this.context, name).catch((error) => {
       throw toS3Error(error, 'bucket');
     });
-    if (entry.attr.ino !== ROOT_INO && !isBucketName(name)) throw new S3Error('NoSuchBucket');
-    return entry;
   }
 
   /** Adds to an error what the request knows about it. */

@@ -1,4 +1,5 @@
 /** Buckets: top-level directories, and the root itself under the volume's own name. */
+import { isBucketName } from '../../base/bucket-name.ts';
 import { FsError } from '../../base/errors.ts';
 import { type ByteString, type Entry, ROOT_INO } from '../../base/vocabulary.ts';
 import type { Context, VfsBuckets } from '../vfs.ts';
@@ -22,6 +23,8 @@ export class VolumeBuckets implements VfsBuckets {
     const { attrs, meta } = this.#state;
     const token = attrs.token();
     if (name !== meta.session.format.name) {
+      // A directory of another name is reached below the volume's own bucket only.
+      if (!isBucketName(name)) throw new FsError('ENOENT', 'bucket', 'no bucket has such a name');
       const entry = await meta.names.lookup(ROOT_INO, name, 'dir', ctx);
       attrs.fill(entry.attr, token);
       return entry;

@@ -1,9 +1,9 @@
+import { isBucketName } from '../../../base/bucket-name.ts';
 import { lowerAscii } from '../../../base/byte-string.ts';
 import { isFsError } from '../../../base/errors.ts';
 import type { Entry, S3Record } from '../../../base/vocabulary.ts';
 import { checkOwnership, refuseForeignGrants } from '../../auth/access-headers.ts';
 import { FIRST_REGION } from '../../auth/region.ts';
-import { isBucketName } from '../../protocol/bucket-name.ts';
 import type { RequestHeaders } from '../../protocol/request-headers.ts';
 import { isS3Error, S3Error } from '../../protocol/s3-error.ts';
 import { BUCKET_TAGS_MAX, parseTags } from '../../protocol/tags.ts';

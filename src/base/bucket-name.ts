@@ -1,4 +1,4 @@
-import type { ByteString } from '../../base/byte-string.ts';
+import type { ByteString } from './byte-string.ts';
 
 /**
  * Tells whether a name may be a bucket's: 3-63 lower-case letters, digits, dots and hyphens, beginning and ending with
